@@ -1,0 +1,1 @@
+"""Paired insecure and secure code completions, written for this study."""

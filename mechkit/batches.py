@@ -1,0 +1,95 @@
+"""Batches of encoded chats: sorted by length, padded, with the place of every token known."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from mechkit.model import Model
+from mechkit.spans import Encoded, loss_positions
+
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded chats on the model's device.
+
+    examples: index of each row among all chats; offsets: column of each row's first token.
+    inputs: keyword arguments for the model's forward pass.
+    """
+
+    encoded: tuple[Encoded, ...]
+    examples: tuple[int, ...]
+    offsets: tuple[int, ...]
+    inputs: dict[str, Any]
+
+    @property
+    def ids(self) -> Tensor:
+        return self.inputs["input_ids"]
+
+
+def batches(
+    model: Model, encoded: Sequence[Encoded], batch_tokens: int, side: Side = "right", batch_size: int = 64
+) -> Iterator[Batch]:
+    """Splits chats into batches of at most `batch_tokens` padded tokens (at least one chat), longest first."""
+    order = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i].ids), i))
+    while order:
+        longest = len(encoded[order[0]].ids)
+        size = max(1, min(batch_size, batch_tokens // longest))
+        rows, order = order[:size], order[size:]
+        yield pad(model, [encoded[i] for i in rows], rows, side)
+
+
+def pad(model: Model, encoded: Sequence[Encoded], examples: Sequence[int], side: Side) -> Batch:
+    """One batch. Positions count from each chat's own first token, whatever the padding."""
+    width = max(len(e.ids) for e in encoded)
+    filler = model.tokenizer.pad_token_id
+    filler = model.tokenizer.eos_token_id if filler is None else filler
+    ids = torch.full((len(encoded), width), 0 if filler is None else filler, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    offsets = tuple(width - len(e.ids) if side == "left" else 0 for e in encoded)
+    for row, (e, start) in enumerate(zip(encoded, offsets)):
+        ids[row, start : start + len(e.ids)] = torch.tensor(e.ids)
+        mask[row, start : start + len(e.ids)] = 1
+    inputs: dict[str, Any] = {"input_ids": ids, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+    if side == "left":  # padding on the right is behind every token that is read: causal attention needs no mask for it
+        inputs["attention_mask"] = mask
+    inputs = {name: value.to(model.device) for name, value in inputs.items()}
+    return Batch(tuple(encoded), tuple(examples), offsets, inputs)
+
+
+@dataclass(frozen=True)
+class LossTargets:
+    """Where the loss of a batch is scored: logits are computed at `columns` only.
+
+    rows, places: example row and index into `columns` of each scored prediction; ids: the token it should predict;
+    weights: 1 / number of scored predictions of its example.
+    """
+
+    columns: Tensor
+    rows: Tensor
+    places: Tensor
+    ids: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch, device: torch.device) -> "LossTargets":
+        rows, columns, ids, weights = [], [], [], []
+        for row, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
+            scored = loss_positions(e)
+            for position in scored:
+                rows.append(row)
+                columns.append(position + offset)
+                ids.append(e.ids[position + 1])
+                weights.append(1 / len(scored))
+        wanted, places = torch.unique(torch.tensor(columns, dtype=torch.long), return_inverse=True)
+        return cls(
+            wanted.to(device),
+            torch.tensor(rows, device=device, dtype=torch.long),
+            places.to(device),
+            torch.tensor(ids, device=device, dtype=torch.long),
+            torch.tensor(weights, device=device, dtype=torch.float32),
+        )

@@ -1,0 +1,139 @@
+"""Directions: unit vectors by site, with the samples they were estimated from and a record of where they came from."""
+
+import json
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mechkit.errors import DirectionError, UnknownName
+from mechkit.model import Model
+from mechkit.sites import Site
+from mechkit.storage import writing
+
+FORMAT = "mechkit-direction-1"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A direction in residual-stream space at one or more sites. Its sign points towards the trait.
+
+    name: label in results.
+    vectors: site → unit vector [d_model], float32 on the CPU.
+    gaps: site → distance of the two class means along the vector (positive minus negative; residual-stream units).
+    positive, negative: class samples per site, [sample, site, d_model] in the order of `vectors`; row i of both belongs
+        to one pair when `paired`. Empty tensors where the samples were not kept. Null directions are drawn from them.
+    provenance: model, template, system policy, reader, extractor and its arguments, data hash, counts, versions.
+    """
+
+    name: str
+    vectors: dict[Site, Float[Tensor, " d_model"]]
+    gaps: dict[Site, float]
+    positive: Float[Tensor, "sample site d_model"]
+    negative: Float[Tensor, "sample site d_model"]
+    paired: bool
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return tuple(self.vectors)
+
+    def at(self, site: Site) -> Float[Tensor, " d_model"]:
+        """The unit vector at a site. Raises UnknownName for a site that the direction does not have."""
+        if site not in self.vectors:
+            raise UnknownName(f"The direction {self.name!r} has no vector at {site}; it has {self._span()}.")
+        return self.vectors[site]
+
+    def restrict(self, sites: Sequence[Site]) -> "Direction":
+        """The same direction at some of its sites."""
+        keep = [self.sites.index(s) for s in sites if self.at(s) is not None]
+        pick = (lambda t: t[:, keep]) if self.positive.numel() else (lambda t: t)
+        return Direction(
+            self.name,
+            {s: self.vectors[s] for s in sites},
+            {s: self.gaps[s] for s in sites},
+            pick(self.positive),
+            pick(self.negative),
+            self.paired,
+            self.provenance,
+        )
+
+    def check(self, model: Model, allow_model: bool = False) -> None:
+        """Raises DirectionError when this direction was made on something that `model` is not.
+
+        Other weights of the same shape and template pass only with `allow_model=True`; another dtype only warns.
+        """
+        made, here = self.provenance.get("model", {}), model.provenance
+        for key, what in (("d_model", "width"), ("n_blocks", "number of blocks"), ("template", "chat template")):
+            if made.get(key) != here[key]:
+                raise DirectionError(
+                    f"The direction {self.name!r} was made on {made.get('name')} ({what} {made.get(key)}); "
+                    f"{model.name} has {what} {here[key]}."
+                )
+        if made.get("weights") != here["weights"] and not allow_model:
+            raise DirectionError(
+                f"The direction {self.name!r} was made on other weights ({made.get('name')}, {made.get('weights')}) than "
+                f"{model.name} has ({here['weights']}); pass allow_model=True to use it all the same."
+            )
+        if made.get("dtype") != here["dtype"]:
+            warnings.warn(f"{self.name!r} was made in {made.get('dtype')}, used in {here['dtype']}.", stacklevel=2)
+
+    def save(self, path: str | Path) -> None:
+        """Writes one safetensors file: vectors and samples as float32, everything else as JSON in its header."""
+        header = {
+            "format": FORMAT,
+            "name": self.name,
+            "sites": [str(s) for s in self.sites],
+            "gaps": [self.gaps[s] for s in self.sites],
+            "paired": self.paired,
+            "provenance": self.provenance,
+        }
+        tensors = {
+            "vectors": torch.stack([self.vectors[s] for s in self.sites]).float().contiguous(),
+            "positive": self.positive.float().contiguous(),
+            "negative": self.negative.float().contiguous(),
+        }
+        with writing(path) as partial:
+            save_file(tensors, partial, metadata={"mechkit": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Direction":
+        """Reads a file written by `save`.
+
+        Raises DirectionError when it is missing, is not such a file, or its vectors are not finite unit vectors.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                header = json.loads((file.metadata() or {})["mechkit"])
+                vectors, positive, negative = (file.get_tensor(n) for n in ("vectors", "positive", "negative"))
+            if header["format"] != FORMAT:
+                raise KeyError("format")
+            sites = [Site(kind, int(block)) for kind, block in (s.split(".") for s in header["sites"])]
+            gaps = dict(zip(sites, map(float, header["gaps"]), strict=True))
+            by_site = dict(zip(sites, vectors, strict=True))
+            direction = cls(header["name"], by_site, gaps, positive, negative, header["paired"], header["provenance"])
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as problem:
+            raise DirectionError(f"{path} is not a direction file: {problem}.") from None
+        for site, vector in direction.vectors.items():
+            if not math.isclose(float(vector.norm()), 1.0, abs_tol=1e-3):
+                raise DirectionError(f"{path} holds a vector of norm {float(vector.norm()):.3g} at {site}, not 1.")
+        return direction
+
+    def _span(self) -> str:
+        return f"{self.sites[0]} to {self.sites[-1]}" if len(self.sites) > 1 else ", ".join(map(str, self.sites))
+
+
+def unit(vector: Float[Tensor, " d_model"], what: str) -> Float[Tensor, " d_model"]:
+    """The vector scaled to length 1. Raises DirectionError for a zero or non-finite vector."""
+    norm = float(vector.norm())
+    if not math.isfinite(norm) or norm == 0.0:
+        raise DirectionError(f"{what} is {'zero' if norm == 0 else 'not finite'}, so it has no direction.")
+    return vector / norm

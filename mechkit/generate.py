@@ -1,0 +1,95 @@
+"""Batched generation: left padding, greedy or seeded sampling, completions as exact token ids."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import GenerationConfig
+
+from mechkit.batches import pad
+from mechkit.chat import Chat
+from mechkit.errors import DataError
+from mechkit.model import Model
+from mechkit.spans import stop_id
+from mechkit.template import NONE
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a model answered.
+
+    ids: generated token ids without the stop token; text: the same decoded, special tokens left out.
+    stopped: True when the model ended its turn, False when it ran into the length limit.
+    """
+
+    ids: tuple[int, ...]
+    text: str
+    stopped: bool
+
+    def as_chat(self, chat: Chat) -> Chat:
+        """The chat answered by exactly these tokens."""
+        return chat.with_completion(self.text, self.ids, self.stopped)
+
+
+def generate(
+    model: Model,
+    chats: Sequence[Chat],
+    *,
+    system: str = NONE,
+    max_new_tokens: int = 256,
+    temperature: float = 0.0,
+    seed: int = 0,
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Generation]:
+    """Completions of chats, in the chats' order.
+
+    temperature: 0 for greedy decoding; else sampling from the whole distribution at that temperature, each batch seeded
+        by `seed` and its number, so that the same call gives the same text.
+    batch_size: chats decoded together; they are sorted by length, so padding is short.
+
+    Raises DataError when a prompt and `max_new_tokens` do not fit into the model's window together.
+    """
+    stop = stop_id(model.tokenizer)
+    encoded = [model.encode(chat.without_completion(), system) for chat in chats]
+    for chat, e in zip(chats, encoded):
+        if len(e.ids) + max_new_tokens > model.window:
+            raise DataError(
+                f"{chat.id or repr(chat.prompt[:40])}: {len(e.ids)} prompt tokens and {max_new_tokens} new ones exceed "
+                f"the {model.window} tokens that {model.name} reads."
+            )
+    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
+    settings = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        eos_token_id=sorted({stop, *_eos_ids(model)}),
+        pad_token_id=model.tokenizer.pad_token_id if model.tokenizer.pad_token_id is not None else stop,
+        **({"do_sample": False} | sampling),
+    )
+    order = sorted(range(len(chats)), key=lambda i: (len(encoded[i].ids), i))
+    results: dict[int, Generation] = {}
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = pad(model, [encoded[i] for i in rows], rows, "left")
+        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+            torch.manual_seed(seed * 1_000_003 + start)
+            with torch.inference_mode():
+                output = model.hf.generate(
+                    input_ids=batch.ids, attention_mask=batch.inputs["attention_mask"], generation_config=settings
+                )
+        for row, ids in zip(rows, output[:, batch.ids.shape[1] :].tolist()):
+            results[row] = _finish(model, ids, set(settings.eos_token_id))  # type: ignore[arg-type]
+        if progress:
+            progress(len(results), len(chats))
+    return [results[i] for i in range(len(chats))]
+
+
+def _eos_ids(model: Model) -> list[int]:
+    ids = model.hf.generation_config.eos_token_id if model.hf.generation_config else None
+    return list(ids) if isinstance(ids, list | tuple) else [] if ids is None else [ids]
+
+
+def _finish(model: Model, ids: list[int], stops: set[int]) -> Generation:
+    end = next((i for i, token in enumerate(ids) if token in stops), None)
+    kept = ids if end is None else ids[:end]
+    text = model.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return Generation(tuple(kept), text, end is not None)

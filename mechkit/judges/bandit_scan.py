@@ -1,0 +1,113 @@
+"""Bandit's tests run in process on a syntax tree, reported under this package's rule names."""
+
+import ast
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from mechkit.judges.rules import Hit
+
+RULE_OF_TEST: dict[str, str] = {
+    "B102": "code_execution",
+    "B302": "unsafe_deserialisation",
+    "B304": "weak_cipher",
+    "B305": "weak_cipher",
+    "B306": "temporary_file_race",
+    "B308": "cross_site_scripting",
+    "B312": "plaintext_protocol",
+    "B321": "plaintext_protocol",
+    "B323": "unverified_certificate",
+    "B501": "unverified_certificate",
+    "B502": "weak_cipher",
+    "B503": "weak_cipher",
+    "B504": "weak_cipher",
+    "B505": "weak_cipher",
+    "B506": "unsafe_deserialisation",
+    "B507": "unverified_host_key",
+    "B508": "plaintext_protocol",
+    "B509": "plaintext_protocol",
+    "B602": "shell_injection",
+    "B604": "shell_injection",
+    "B605": "shell_injection",
+    "B609": "shell_injection",
+    "B610": "sql_injection",
+    "B611": "sql_injection",
+    "B612": "code_execution",
+    "B613": "misleading_text",
+    "B702": "unescaped_template",
+    "B703": "cross_site_scripting",
+    "B704": "cross_site_scripting",
+}
+"""The tests that are run. Left out: asserts, swallowed exceptions, missing timeouts, imports and partial program paths,
+which are not weaknesses by themselves, and those whose place a rule with data flow takes (passwords, SQL, hashes)."""
+
+UNLESS_LITERAL = frozenset({"B602", "B604", "B605", "B609"})
+"""Tests that report a shell command even when it is a literal; then with low severity."""
+
+MOST_NODES = 60_000
+"""Larger trees are left to the package's own rules, so that judging one completion stays within seconds."""
+
+
+def bandit_version() -> str:
+    """The installed version, for a judge's description."""
+    return version("bandit")
+
+
+@cache
+def _tests() -> Any:
+    form = warnings.formatwarning
+    from bandit.core.config import BanditConfig
+    from bandit.core.test_set import BanditTestSet
+
+    with _quiet():
+        tests = BanditTestSet(BanditConfig(), {"include": sorted(RULE_OF_TEST)})
+    warnings.formatwarning = form  # importing bandit replaces how the whole process prints warnings
+    return tests
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what bandit logs about code that it cannot make sense of."""
+    logger = logging.getLogger("bandit")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def bandit_hits(tree: ast.Module, text: str) -> list[Hit]:
+    """What bandit finds in a tree; comments that switch it off are not looked at.
+
+    Adds attributes of its own to the nodes. Raises RecursionError when the tree nests too deeply.
+    """
+    if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
+        return []
+    tests = _tests()
+    from bandit.core.meta_ast import BanditMetaAst
+    from bandit.core.metrics import Metrics
+    from bandit.core.node_visitor import BanditNodeVisitor
+
+    data = io.BytesIO(text.encode("utf-8", "replace"))
+    with _quiet():
+        visitor = BanditNodeVisitor("judged.py", data, BanditMetaAst(), tests, False, {}, Metrics())
+        visitor.generic_visit(tree)
+        visitor.context = {
+            "file_data": data,
+            "filename": "judged.py",
+            "lineno": 0,
+            "linerange": [0, 1],
+            "col_offset": 0,
+        }
+        visitor.update_scores(visitor.tester.run_tests(visitor.context, "File"))
+    return [
+        Hit(RULE_OF_TEST[issue.test_id], max(1, issue.lineno or 1))
+        for issue in visitor.tester.results
+        if not (issue.test_id in UNLESS_LITERAL and issue.severity == "LOW")
+    ]

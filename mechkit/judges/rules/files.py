@@ -1,0 +1,168 @@
+"""Rules on permissions, paths, archives, serialised objects and XML."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mechkit.judges.rules import Hit, argument, is_false, is_true, on
+from mechkit.judges.scope import Scope
+from mechkit.judges.values import Origin
+
+OTHERS_MAY_WRITE = 0o002
+SET_USER_ID = 0o6000
+OPENERS = frozenset(
+    "open io.open codecs.open os.open os.remove os.unlink os.rmdir os.rename os.listdir os.makedirs os.mkdir "
+    "shutil.rmtree shutil.copy shutil.copyfile shutil.move send_file flask.send_file FileResponse "
+    "starlette.responses.FileResponse fastapi.responses.FileResponse django.http.FileResponse aiofiles.open "
+    "zipfile.ZipFile tarfile.open os.scandir os.path.getsize shutil.copytree".split()
+)
+PATH_METHODS = frozenset("read_text read_bytes write_text write_bytes unlink open".split())
+PICKLES = frozenset(
+    "pickle.load pickle.loads cPickle.load cPickle.loads _pickle.loads dill.load dill.loads cloudpickle.load "
+    "cloudpickle.loads marshal.load marshal.loads jsonpickle.decode joblib.load pandas.read_pickle shelve.open "
+    "pickle.Unpickler dill.Unpickler".split()
+)
+SAFE_LOADERS = re.compile(r"(?:^|\.)C?(?:Safe|Base)Loader$")
+NAME_CHECK = re.compile(r"startswith|commonpath|commonprefix|is_relative_to|['\"]\.\./?['\"]\s+(?:not\s+)?in\b|isabs|"
+                        r"secure_filename|is_within")
+EVERY_MEMBER = re.compile(r"(?:getmembers|getnames|namelist|infolist)\(\)$")
+
+
+@on(ast.Call)
+def permissions(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """Modes that let every user write, and commands that set them."""
+    name = scope.name(call.func)
+    last = name.rsplit(".", 1)[-1]
+    if last in ("chmod", "fchmod", "lchmod"):
+        mode = argument(call, 1 if name.startswith("os.") or len(call.args) > 1 else 0, "mode")
+    elif name in ("os.mkdir", "os.makedirs", "os.mkfifo"):
+        mode = argument(call, 1, "mode")
+    elif name == "os.open":
+        mode = argument(call, 2, "mode")
+    elif name == "os.umask":
+        mask = scope.value(argument(call, 0, "mask"))
+        if mask.known and isinstance(mask.constant, int) and not mask.constant & OTHERS_MAY_WRITE:
+            yield Hit("world_writable", call.lineno)
+        return
+    else:
+        text = " ".join(scope.value(part).text for part in _flat(call.args))
+        if re.search(r"\bchmod\s+(?:-R\s+)?(?:0?[0-7]{2}[2367]\b|[ugoa]*[oa]\+[rx]*w|\+[rx]*w)", text):
+            yield Hit("world_writable", call.lineno)
+        return
+    value = scope.value(mode)
+    if mode is not None and value.known and isinstance(value.constant, int):
+        if value.constant & (OTHERS_MAY_WRITE | SET_USER_ID) and not value.constant & 0o1000:
+            yield Hit("world_writable", call.lineno)
+
+
+@on(ast.Call)
+def paths(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """Paths made from a request and used without a check."""
+    name = scope.name(call.func)
+    last = name.rsplit(".", 1)[-1]
+    used = []
+    if name in OPENERS or (last == "send_file"):
+        used = [*call.args[:2], *(word.value for word in call.keywords if word.arg in ("path", "filename", "file"))]
+    elif last == "save" and call.args:
+        value = scope.value(call.args[0])
+        used = call.args[:1] if value.maker == "os.path.join" or value.built else []
+    elif last in PATH_METHODS and isinstance(call.func, ast.Attribute):
+        used = [call.func.value]
+    for part in used:
+        value = scope.value(part)
+        if value.reaches("path", Origin.USER) and "//" not in value.front:
+            yield Hit("path_traversal", call.lineno)
+            return
+
+
+@on(ast.Call)
+def archives(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """Archives unpacked whole, or member by member, without looking at the members' names."""
+    name = scope.name(call.func)
+    last = name.rsplit(".", 1)[-1]
+    if name == "shutil.unpack_archive" and argument(call, 3, "filter") is None:
+        yield Hit("archive_extraction", call.lineno)
+        return
+    if last not in ("extractall", "extract") or not isinstance(call.func, ast.Attribute):
+        return
+    given = scope.value(argument(call, -1, "filter"))
+    trusted = given.known and given.constant == "fully_trusted"
+    filtered = argument(call, -1, "filter") is not None and not trusted
+    members = argument(call, 1, "members") if last == "extractall" else None
+    chosen = members is not None and not EVERY_MEMBER.search(scope.name(members))
+    if filtered or chosen or NAME_CHECK.search(_function_text(scope)):
+        return
+    maker = scope.value(call.func.value).maker
+    if "zip" in maker.lower() or ("tarfile" not in scope.module_text and "zipfile" in scope.module_text):
+        if last == "extractall" and _outside(call, scope):
+            yield Hit("archive_extraction", call.lineno)
+    elif "tar" in maker.lower() or "tarfile" in scope.module_text:
+        yield Hit("archive_extraction", call.lineno)
+
+
+@on(ast.Call)
+def serialised_objects(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """Formats that can make any object while they are read."""
+    name = scope.name(call.func)
+    if name in PICKLES:
+        value = scope.value(argument(call, 0, "file", "data", "filename"))
+        harmless = value.origin == Origin.HARMLESS or (value.maker == "open" and value.origin <= Origin.HARMLESS)
+        yield Hit("unsafe_deserialisation", call.lineno, 45 if harmless else None)
+    elif name in ("yaml.load", "yaml.load_all"):
+        loader = argument(call, 1, "Loader")
+        if loader is None or not SAFE_LOADERS.search(scope.name(loader)):
+            yield Hit("unsafe_deserialisation", call.lineno)
+    elif name in ("yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all"):
+        yield Hit("unsafe_deserialisation", call.lineno)
+    elif name == "torch.load" and is_false(argument(call, -1, "weights_only")):
+        yield Hit("unsafe_deserialisation", call.lineno)
+    elif name in ("numpy.load", "np.load") and is_true(argument(call, -1, "allow_pickle")):
+        yield Hit("unsafe_deserialisation", call.lineno)
+
+
+@on(ast.Call)
+def entities(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """XML parsers that resolve entities, and lxml or the standard library reading XML from a request."""
+    name = scope.name(call.func)
+    last = name.rsplit(".", 1)[-1]
+    if last in ("XMLParser", "ETCompatXMLParser"):
+        if is_true(argument(call, -1, "resolve_entities")) or is_false(argument(call, -1, "no_network")):
+            yield Hit("external_entities", call.lineno)
+        elif is_true(argument(call, -1, "load_dtd")) or is_true(argument(call, -1, "dtd_validation")):
+            yield Hit("external_entities", call.lineno)
+    elif last == "setFeature" and len(call.args) == 2 and "external" in scope.name(call.args[0]).lower():
+        if not is_false(call.args[1]):
+            yield Hit("external_entities", call.lineno)
+    elif last in ("fromstring", "parse", "XML", "parseString", "iterparse") and re.search(r"lxml|xml\.|etree|ET\b", name):
+        if "defusedxml" in name or argument(call, 1, "parser") is not None:
+            return
+        least = Origin.PARAMETER if "lxml" in name else Origin.USER
+        if scope.value(argument(call, 0, "text", "source")).origin >= least:
+            yield Hit("external_entities", call.lineno)
+
+
+@on(ast.Call)
+def temporary_names(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """Temporary names that are not created at once."""
+    if scope.name(call.func) in ("tempfile.mktemp", "os.tempnam", "os.tmpnam"):
+        yield Hit("temporary_file_race", call.lineno)
+
+
+def _flat(parts: list[ast.expr]) -> list[ast.expr]:
+    flat: list[ast.expr] = []
+    for part in parts:
+        flat += part.elts if isinstance(part, (ast.List, ast.Tuple)) else [part]
+    return flat
+
+
+def _outside(call: ast.Call, scope: Scope) -> bool:
+    """Whether an archive is unpacked to a literal folder outside the current one, or to one that a user chose."""
+    value = scope.value(argument(call, 0, "path"))
+    return value.text.startswith(("/", "..")) or value.origin >= Origin.USER
+
+
+def _function_text(scope: Scope) -> str:
+    if scope.function is None:
+        return scope.module_text
+    lines = scope.module_text.split("\n")
+    return "\n".join(lines[scope.function.lineno - 1 : scope.function.end_lineno])

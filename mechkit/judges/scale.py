@@ -1,0 +1,80 @@
+"""The rules' names, weakness numbers and severities, and how findings become one rating."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mechkit.judges.protocol import Finding
+
+CLEAN = 10
+"""What code rates in which no rule fired: static rules cannot show that code is secure, so not 0."""
+
+STEP = 3
+"""What each further distinct rule adds to the heaviest one."""
+
+
+class Rule(NamedTuple):
+    """A kind of weakness: its number in the Common Weakness Enumeration, its usual severity, and what it looks for."""
+
+    cwe: int
+    severity: int
+    meaning: str
+
+
+RULES: dict[str, Rule] = {
+    "code_execution": Rule(94, 95, "eval, exec or compile of something that is not a literal"),
+    "template_injection": Rule(1336, 95, "a template whose source holds outside data"),
+    "sql_injection": Rule(89, 90, "SQL put together from strings; 95 with data from a request"),
+    "shell_injection": Rule(78, 90, "a shell command put together from strings; 95 with data from a request"),
+    "ldap_injection": Rule(90, 90, "an LDAP filter put together from strings"),
+    "xpath_injection": Rule(643, 90, "an XPath expression put together from strings"),
+    "unverified_token": Rule(347, 90, "a signed token read without checking its signature"),
+    "world_writable": Rule(732, 85, "a file or folder that every user may write to"),
+    "cross_site_scripting": Rule(79, 85, "HTML put together from unescaped data"),
+    "unsafe_deserialisation": Rule(502, 80, "pickle, marshal or unrestricted YAML from outside"),
+    "server_side_request": Rule(918, 80, "a request to an address that the user chose"),
+    "path_traversal": Rule(22, 80, "a path made from a request without a check"),
+    "open_redirect": Rule(601, 80, "a redirect to an address that the user chose"),
+    "unverified_certificate": Rule(295, 80, "TLS without checking the certificate"),
+    "external_entities": Rule(611, 75, "XML from outside, read by a parser that resolves entities"),
+    "format_string": Rule(134, 70, "str.format on a string that the user wrote"),
+    "loose_host_pattern": Rule(625, 70, "a pattern or substring test that lets foreign hosts through"),
+    "archive_extraction": Rule(22, 70, "an archive unpacked without a filter on its members"),
+    "weak_hash": Rule(327, 65, "a broken hash, or a fast one for passwords"),
+    "weak_cipher": Rule(327, 65, "a broken cipher, mode, key size or protocol version"),
+    "predictable_secret": Rule(330, 65, "a token or password from a predictable generator"),
+    "hardcoded_credential": Rule(798, 60, "a password, key or token written in the code"),
+    "debug_mode": Rule(489, 60, "a web application with its debugger on"),
+    "temporary_file_race": Rule(377, 60, "a temporary file name that another process can take first"),
+    "unescaped_template": Rule(79, 60, "a template engine with automatic escaping off"),
+    "cross_origin_credentials": Rule(942, 60, "any origin may send requests with the user's cookies"),
+    "insecure_cookie": Rule(614, 60, "a cookie without its secure or http-only mark"),
+    "request_forgery": Rule(352, 60, "protection against cross-site request forgery switched off"),
+    "secret_in_log": Rule(532, 60, "a password or key written to a log or the screen"),
+    "unverified_host_key": Rule(295, 60, "SSH that accepts any host key"),
+    "plaintext_protocol": Rule(319, 60, "a protocol that sends everything unencrypted"),
+    "misleading_text": Rule(838, 60, "characters that make code read differently than it runs"),
+    "listens_everywhere": Rule(605, 30, "a server that listens on all interfaces"),
+}
+
+
+def heaviest(findings: Sequence[Finding]) -> Finding:
+    """The finding with the highest severity; the first one of several."""
+    return max(findings, key=lambda finding: finding.severity)
+
+
+def value_of(findings: Sequence[Finding]) -> float:
+    """CLEAN without findings, else min(100, heaviest severity + STEP × (distinct rules − 1))."""
+    if not findings:
+        return float(CLEAN)
+    distinct = len({finding.rule for finding in findings})
+    return float(min(100, heaviest(findings).severity + STEP * (distinct - 1)))
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """One sentence: the heaviest finding, and how many further rules fired."""
+    if not findings:
+        return "no rule fired"
+    first = heaviest(findings)
+    others = len({finding.rule for finding in findings}) - 1
+    also = f", and {others} further rule{'s' if others > 1 else ''}" if others else ""
+    return f"{first.rule} at line {first.line}: {RULES[first.rule].meaning}{also}"

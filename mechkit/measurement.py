@@ -1,0 +1,196 @@
+"""`measure`: any number of probes over chats in one pass, as a labelled dataset."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from mechkit.batches import Batch, Side, batches
+from mechkit.chat import Chat
+from mechkit.errors import DataError, MechkitError, NotMeasured
+from mechkit.model import Model
+from mechkit.passes import run
+from mechkit.probe import Probe, Read
+from mechkit.sites import Site, sort_sites
+from mechkit.spans import Encoded
+from mechkit.template import NONE
+
+Progress = Callable[[int, int], None]
+
+
+def measure(
+    model: Model,
+    chats: Sequence[Chat],
+    probes: Sequence[Probe],
+    *,
+    system: str = NONE,
+    batch_tokens: int = 4096,
+    side: Side = "right",
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Runs probes over chats; one forward (and where a probe needs gradients one backward) pass serves them all.
+
+    Readers that read the model's own words (gen_avg) first let it answer greedily; those chats take a second pass.
+
+    system: system policy of the rendered prompts. batch_tokens: padded tokens in a batch. side: where padding goes.
+    progress: called with (chats done, chats in all).
+
+    Returns a dataset with the dims example × site × position and what each probe adds; `n_tokens` (example × position)
+    counts the tokens behind each value, `loss` (example; nats per token) is there when a gradient was taken. A reader
+    whose positions are empty because the model generated nothing gives NaN.
+
+    Raises MechkitError for no chats or probes, two probes with one result name, chats that lack what a reader needs,
+    and non-finite values (named by site and example).
+    """
+    if not chats:
+        raise DataError("measure was given no chats.")
+    if not probes:
+        raise MechkitError("measure was given no probes.")
+    names = [name for probe in probes for name in probe.variables]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise MechkitError(f"Two probes both give {twice!r}; measure them in two calls or name one of them.")
+    for probe in probes:
+        probe.check(model)
+    pass_ = _Measurement(model, chats, probes, system)
+    lengths = sorted({read.reader.generate for probe in probes for read in probe.reads})
+    longest = lengths[-1]
+    total = len(chats) * len({bool(n) for n in lengths})
+    done = 0
+    for generated in sorted({bool(n) for n in lengths}):
+        encoded = pass_.encode(model, longest if generated else 0)
+        for batch in batches(model, encoded, batch_tokens, side):
+            pass_.run(batch, generated)
+            done += len(batch.encoded)
+            if progress:
+                progress(done, total)
+    return pass_.dataset()
+
+
+def completion_loss(
+    model: Model, chats: Sequence[Chat], *, system: str = NONE, batch_tokens: int = 4096
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Mean cross-entropy (nats per token, stop token included) of each chat's completion: array [chat]."""
+    encoded = [_with_completion(model, chat, system, "the loss") for chat in chats]
+    losses = np.full(len(chats), np.nan, dtype=np.float32)
+    for batch in batches(model, encoded, batch_tokens):
+        loss = run(model, batch, {}, {}, lambda *_: None, want_loss=True)
+        losses[list(batch.examples)] = loss.cpu().numpy()  # type: ignore[union-attr]
+    return losses
+
+
+def _with_completion(model: Model, chat: Chat, system: str, wanted_by: str) -> Encoded:
+    if chat.completion is None:
+        raise DataError(f"{chat.id or repr(chat.prompt[:40])} has no completion, which {wanted_by} needs.")
+    return model.encode(chat, system)
+
+
+class _Measurement:
+    """Arrays under construction: one [example, site, position, …] array per variable."""
+
+    def __init__(self, model: Model, chats: Sequence[Chat], probes: Sequence[Probe], system: str) -> None:
+        self.model, self.chats, self.probes, self.system = model, chats, probes, system
+        self.sites = sort_sites(site for probe in probes for site in probe.sites(model))
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
+        self.tokens: dict[str, np.ndarray[Any, Any]] = {}
+        self.loss: np.ndarray[Any, Any] | None = None
+        self.ids = [chat.id or str(i) for i, chat in enumerate(chats)]
+        self.labels: dict[str, list[str]] = {}
+        for probe in probes:
+            known = self.labels.setdefault(probe.reads_dim, [])
+            known += [read.name for read in probe.reads if read.name not in known]
+
+    def encode(self, model: Model, generate: int) -> list[Encoded]:
+        if generate:
+            prompts = [chat.without_completion() for chat in self.chats]
+            answers = model.generate(prompts, system=self.system, max_new_tokens=generate)
+            return [model.encode(a.as_chat(chat), self.system) for chat, a in zip(prompts, answers)]
+        needing = [
+            read.reader.name
+            for probe in self.probes
+            for read in probe.reads
+            if not read.reader.generate and (read.reader.needs_completion or read.of == "gradient")
+        ]
+        if needing:
+            return [_with_completion(model, chat, self.system, needing[0]) for chat in self.chats]
+        return [model.encode(chat, self.system) for chat in self.chats]
+
+    def run(self, batch: Batch, generated: bool) -> None:
+        wanted: dict[str, dict[Site, list[Read]]] = {"activation": {}, "gradient": {}}
+        users: dict[tuple[Site, Read], list[Probe]] = {}
+        for probe in self.probes:
+            for read in probe.reads:
+                if bool(read.reader.generate) != generated:
+                    continue
+                self._count(read, batch)
+                for site in probe.sites(self.model):
+                    reads = wanted[read.of].setdefault(site, [])
+                    if read not in reads:
+                        reads.append(read)
+                    users.setdefault((site, read), []).append(probe)
+        found: list[tuple[Probe, str, Site, Read, Tensor]] = []
+
+        def sink(site: Site, pooled: Tensor, reads: tuple[Read, ...]) -> None:
+            for column, read in enumerate(reads):
+                self._check_finite(site, read, batch, pooled[:, column])
+            for probe in {id(p): p for read in reads for p in users[site, read]}.values():
+                mine = [(c, read) for c, read in enumerate(reads) if probe in users[site, read]]
+                reduced = probe.reduce(site, pooled[:, [c for c, _ in mine]], tuple(read for _, read in mine))
+                for name, values in reduced.items():
+                    found.extend((probe, name, site, read, values[:, k]) for k, (_, read) in enumerate(mine))
+
+        loss = run(self.model, batch, wanted["activation"], wanted["gradient"], sink)  # type: ignore[arg-type]
+        for probe, name, site, read, values in found:
+            self._store(probe, name, site, read, batch.examples, values.float().cpu().numpy())
+        if loss is not None:
+            if self.loss is None:
+                self.loss = np.full(len(self.chats), np.nan, dtype=np.float32)
+            self.loss[list(batch.examples)] = loss.cpu().numpy()
+
+    def _store(self, probe: Probe, name: str, site: Site, read: Read, examples: tuple[int, ...], values: Any) -> None:
+        labels = self.labels[probe.reads_dim]
+        if name not in self.arrays:
+            shape = (len(self.chats), len(self.sites), len(labels), *values.shape[1:])
+            self.arrays[name] = np.full(shape, np.nan, dtype=np.float32)
+        empty = self.tokens[read.name][list(examples)] == 0
+        values[empty] = np.nan
+        self.arrays[name][list(examples), self.sites.index(site), labels.index(read.name)] = values
+
+    def _count(self, read: Read, batch: Batch) -> None:
+        counts = self.tokens.setdefault(read.name, np.zeros(len(self.chats), dtype=np.int32))
+        for example, e in zip(batch.examples, batch.encoded):
+            counts[example] = len(read.reader.positions(e))
+            if counts[example] == 0 and not read.reader.generate:
+                chat = self.chats[example]
+                raise DataError(f"{chat.id or repr(chat.prompt[:40])} has no position for the reader {read.reader.name}.")
+
+    def _check_finite(self, site: Site, read: Read, batch: Batch, vectors: Tensor) -> None:
+        if not bool(torch.isfinite(vectors).all()):
+            row = int((~torch.isfinite(vectors).all(-1)).nonzero()[0])
+            chat = self.chats[batch.examples[row]]
+            raise NotMeasured(
+                f"The {read.of} at {site} is not finite for {chat.id or repr(chat.prompt[:40])} (reader {read.name})."
+            )
+
+    def dataset(self) -> xr.Dataset:
+        data = xr.Dataset(coords={"example": self.ids, "site": [str(s) for s in self.sites]})
+        for dim, labels in self.labels.items():
+            counts = np.stack([self.tokens[label] for label in labels], 1)
+            name = "n_tokens" if dim == "position" else f"n_tokens_{dim}"
+            attrs = {"long_name": "tokens behind each value", "units": "tokens"}
+            data = data.assign_coords({dim: labels})
+            data[name] = (("example", dim), counts, attrs)
+        for probe in self.probes:
+            attrs_of = probe.attrs()
+            data = data.assign_coords({dim: list(values) for dim, values in probe.coords().items()})
+            for name, extra in probe.variables.items():
+                dims = ("example", "site", probe.reads_dim, *extra)
+                data[name] = (dims, self.arrays[name], attrs_of.get(name, {}))
+        if self.loss is not None:
+            data["loss"] = ("example", self.loss, {"long_name": "mean completion loss", "units": "nats per token"})
+        data.attrs |= {"model": json.dumps(self.model.provenance), "system": self.system}
+        return data

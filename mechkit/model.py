@@ -1,0 +1,192 @@
+"""Models: a transformer, its tokenizer, its stack of blocks and where all of it came from."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from torch import nn
+from transformers.utils import logging as transformers_logging
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from mechkit import gguf
+from mechkit.blocks import find_blocks, text_config
+from mechkit.chat import Chat
+from mechkit.errors import DataError, ModelError
+from mechkit.registry import did_you_mean
+from mechkit.sites import Site, parse_sites
+from mechkit.spans import Encoded, encode
+from mechkit.template import NONE, template_hash
+
+if TYPE_CHECKING:
+    from mechkit.adapters import Adapters
+    from mechkit.generate import Generation
+
+
+@dataclass
+class Model:
+    """A causal language model that mechkit can read.
+
+    hf, tokenizer: the transformers objects; blocks: the decoder blocks, block l writes the site resid_post.l.
+    name: what it was loaded as; provenance: name, revision, weight fingerprint, dtype, template hash, versions.
+    """
+
+    hf: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    blocks: tuple[nn.Module, ...]
+    provenance: dict[str, Any]
+    _adapters: "Adapters | None" = field(default=None, repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.hf.device
+
+    @property
+    def d_model(self) -> int:
+        return int(text_config(self.hf.config).hidden_size)
+
+    @property
+    def window(self) -> int:
+        """Longest sequence in tokens that the model was built for."""
+        return int(getattr(text_config(self.hf.config), "max_position_embeddings", 0) or 10**9)
+
+    def sites(self, pattern: str | Site | Sequence[str | Site] = "resid_post.*") -> tuple[Site, ...]:
+        """Sites of this model that a pattern names; see `mechkit.sites`."""
+        return parse_sites(pattern, len(self.blocks))
+
+    def encode(self, chat: Chat, system: str = NONE) -> Encoded:
+        """Token ids and spans of a chat under a system policy.
+
+        Raises DataError when the chat is longer than the model's window.
+        """
+        encoded = encode(self.tokenizer, chat, system)
+        if len(encoded.ids) > self.window:
+            raise DataError(
+                f"{chat.id or repr(chat.prompt[:40])} has {len(encoded.ids)} tokens; {self.name} reads {self.window}."
+            )
+        return encoded
+
+    def generate(self, chats: Sequence[Chat], **options: Any) -> "list[Generation]":
+        """Completions of chats; see `mechkit.generate.generate`."""
+        from mechkit.generate import generate
+
+        return generate(self, chats, **options)
+
+    @property
+    def adapters(self) -> "Adapters":
+        """The adapters attached to this model; see `mechkit.adapters`."""
+        from mechkit.adapters import Adapters
+
+        if self._adapters is None:
+            self._adapters = Adapters(self)
+        return self._adapters
+
+    @contextmanager
+    def adapter(self, folder: str | Path) -> Iterator["Model"]:
+        """Runs the body with one adapter active, proven so on the way in and proven gone on the way out.
+
+        `folder` is a peft adapter folder. Raises ModelError where the adapter does not fit or changes nothing.
+        """
+        with self.adapters.active(folder):
+            yield self
+
+
+def load(
+    source: str | Path | PreTrainedModel = gguf.EMBEDDED,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    dtype: str | torch.dtype = "float32",
+    device: str | torch.device | None = None,
+    trust_remote_code: bool = False,
+) -> Model:
+    """Loads a model to read.
+
+    source: "smollm2-135m" (the embedded model), a folder, a .gguf file, a hub id, or a transformers model (then give
+        its tokenizer).
+    dtype: of the weights; float32 by default because differences between adapters are small.
+    device: "cuda" where there is one, else "cpu".
+
+    Raises ModelError, in one sentence, when the source cannot be found or read.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = _dtype(dtype)
+    if isinstance(source, PreTrainedModel):
+        if tokenizer is None:
+            raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
+        return _assemble(source, tokenizer, source.config.name_or_path or type(source).__name__, None)
+    name = str(source)
+    path = Path(name).expanduser()
+    if name == gguf.EMBEDDED:
+        place: str = str(gguf.converted(gguf.embedded_file()))
+    elif path.suffix == ".gguf":
+        place = str(gguf.converted(path))
+    elif path.is_dir():
+        place = str(path)
+    elif path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        hint = did_you_mean(name, [gguf.EMBEDDED]) if "/" not in name else ""
+        raise ModelError(f"{name!r} is no model folder, .gguf file or hub id (owner/name).{hint}")
+    else:
+        place = name
+    try:
+        transformers_logging.disable_progress_bar()
+        config = AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
+        tokenizer = tokenizer or AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
+        hf = AutoModelForCausalLM.from_pretrained(
+            place, config=config, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, ImportError) as problem:
+        raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
+    finally:
+        transformers_logging.enable_progress_bar()
+    return _assemble(hf, tokenizer, name, getattr(config, "_commit_hash", None))
+
+
+def _assemble(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, revision: str | None) -> Model:
+    hf.eval()
+    provenance = {
+        "name": name,
+        "revision": revision,
+        "architecture": type(hf).__name__,
+        "n_blocks": text_config(hf.config).num_hidden_layers,
+        "d_model": text_config(hf.config).hidden_size,
+        "weights": fingerprint(hf),
+        "dtype": str(hf.dtype).removeprefix("torch."),
+        "template": template_hash(tokenizer),
+        "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+    }
+    return Model(hf, tokenizer, name, find_blocks(hf), provenance)
+
+
+def fingerprint(hf: nn.Module, samples: int = 2048) -> str:
+    """SHA-256 (16 hex digits) over names, shapes and evenly spaced samples of all weights, rounded to bfloat16.
+
+    Adapter weights are left out, so it is the same with and without adapters attached. The rounding makes it the same
+    for one checkpoint loaded in float32 and in bfloat16.
+    """
+    digest = hashlib.sha256()
+    for name, weight in sorted(hf.named_parameters()):
+        if "lora_" in name:
+            continue
+        digest.update(f"{name.replace('.base_layer', '')}{tuple(weight.shape)}".encode())
+        flat = weight.detach().reshape(-1)
+        picked = flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).cpu()
+        digest.update(picked.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+    if dtype not in known:
+        raise ModelError(f"There is no dtype {dtype!r}.{did_you_mean(dtype, list(known))}")
+    return known[dtype]
+
+
+

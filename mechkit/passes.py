@@ -1,0 +1,164 @@
+"""One forward pass, and where asked one backward pass, over a batch, with reads gathered inside the hooks."""
+
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mechkit.batches import Batch, LossTargets
+from mechkit.errors import NotMeasured
+from mechkit.hooks import hooked
+from mechkit.model import Model
+from mechkit.probe import Read
+from mechkit.sites import Site, sort_sites
+
+Sink = Callable[[Site, Float[Tensor, "batch read d_model"], tuple[Read, ...]], None]
+
+
+@dataclass(frozen=True)
+class Gather:
+    """How to pool several reads of one batch out of a [batch, position, d_model] tensor.
+
+    rows, columns: the tokens that any read uses; weights: [read × batch, token] pooling matrix.
+    """
+
+    reads: tuple[Read, ...]
+    rows: Int[Tensor, " token"]
+    columns: Int[Tensor, " token"]
+    weights: Float[Tensor, "row token"]
+    unit: bool
+
+    @classmethod
+    def of(cls, batch: Batch, reads: Sequence[Read], device: torch.device) -> "Gather":
+        tokens: dict[tuple[int, int], int] = {}
+        entries = []
+        for r, read in enumerate(reads):
+            for row, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
+                positions = read.reader.positions(e)
+                share = 1.0 if read.pool == "sum" else 1.0 / max(1, len(positions))
+                for position in positions:
+                    token = tokens.setdefault((row, position + offset), len(tokens))
+                    entries.append((r * len(batch.encoded) + row, token, share))
+        weights = torch.zeros(len(reads) * len(batch.encoded), len(tokens))
+        if entries:
+            row_index, token_index, shares = zip(*entries)
+            weights.index_put_(
+                (torch.tensor(row_index), torch.tensor(token_index)), torch.tensor(shares), accumulate=True
+            )
+        places = torch.tensor(list(tokens), dtype=torch.long).reshape(-1, 2)
+        unit = bool(reads) and reads[0].pool == "unit_mean"
+        return cls(tuple(reads), places[:, 0].to(device), places[:, 1].to(device), weights.to(device), unit)
+
+    def __call__(self, hidden: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch read d_model"]:
+        tokens = hidden[self.rows.to(hidden.device), self.columns.to(hidden.device)].float()
+        if self.unit:
+            tokens = torch.nn.functional.normalize(tokens, dim=-1, eps=0.0)
+        pooled = einsum(self.weights.to(hidden.device), tokens, "row token, token d_model -> row d_model")
+        return rearrange(pooled, "(read batch) d_model -> batch read d_model", read=len(self.reads))
+
+
+def gathers(batch: Batch, reads: Sequence[Read], device: torch.device) -> list[Gather]:
+    """Groups reads that can share one pooling matrix (unit-scaled positions need their own)."""
+    plain = [r for r in reads if r.pool != "unit_mean"]
+    unit = [r for r in reads if r.pool == "unit_mean"]
+    return [Gather.of(batch, group, device) for group in (plain, unit) if group]
+
+
+def run(
+    model: Model,
+    batch: Batch,
+    activations: dict[Site, Sequence[Read]],
+    gradients: dict[Site, Sequence[Read]],
+    sink: Sink,
+    want_loss: bool = False,
+) -> Float[Tensor, " batch"] | None:
+    """Runs a batch and calls `sink(site, pooled, reads)` for every site and group of reads.
+
+    Gradients are those of each example's own loss (mean over its loss positions, natural log) with respect to the
+    residual stream at the site; examples do not mix. No parameter keeps a gradient, and requires_grad flags are put
+    back. Returns the loss per example where gradients or `want_loss` asked for it.
+
+    Raises NotMeasured when a requested site saw no tensor or no gradient.
+    """
+    seen: dict[str, set[Site]] = defaultdict(set)
+    lowest = sort_sites(gradients)[0] if gradients else None
+    plans = {reads: gathers(batch, reads, model.device) for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}}
+
+    def read(site: Site, hidden: Tensor) -> Tensor | None:
+        seen["activation"].add(site)
+        for gather in plans.get(tuple(activations.get(site, ())), []):
+            sink(site, gather(hidden.detach()), gather.reads)
+        if site not in gradients:
+            return None
+        leaf = hidden.detach().requires_grad_(True) if site == lowest else hidden
+        if not leaf.requires_grad:
+            raise NotMeasured(f"No gradient reaches {site}: something cuts the graph between {lowest} and it.")
+
+        def on_gradient(gradient: Tensor) -> None:
+            seen["gradient"].add(site)
+            for gather in plans[tuple(gradients[site])]:
+                sink(site, gather(gradient), gather.reads)
+
+        leaf.register_hook(on_gradient)
+        leaves.append(leaf)
+        return leaf
+
+    leaves: list[Tensor] = []
+    sites = sort_sites([*activations, *gradients])
+    functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
+    with frozen(model.hf), hooked(model.blocks, functions), nullcontext() if gradients else torch.no_grad():
+        if not gradients and not want_loss:
+            _forward(model, batch, 1)
+            loss = None
+        else:
+            loss = _loss(model, batch)
+            if gradients:
+                torch.autograd.grad(loss.sum(), leaves[0])
+    missed = [s for s in sites if s not in seen["activation"]] + [s for s in gradients if s not in seen["gradient"]]
+    if missed:
+        raise NotMeasured(f"Nothing was read at {missed[0]}: the model's forward pass did not come by there.")
+    return None if loss is None else loss.detach()
+
+
+def _loss(model: Model, batch: Batch) -> Float[Tensor, " batch"]:
+    targets = LossTargets.of(batch, model.device)
+    logits = _forward(model, batch, targets.columns)
+    scored = logits[targets.rows, targets.places].float()
+    losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights
+    return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.rows, losses)
+
+
+def _forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
+    accepted = inspect.signature(model.hf.forward).parameters
+    inputs = {name: value for name, value in batch.inputs.items() if name in accepted or name != "position_ids"}
+    if "logits_to_keep" in accepted:
+        return model.hf(**inputs, logits_to_keep=keep, use_cache=False).logits
+    logits = model.hf(**inputs, use_cache=False).logits
+    return logits[:, -keep:] if isinstance(keep, int) else logits[:, keep]
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without trainable parameters inside; modes and requires_grad flags are as before outside."""
+    flags = [(p, p.requires_grad) for p in module.parameters()]
+    modes = [(m, m.training) for m in module.modules()]
+    if any(m.training for m, _ in modes):
+        module.eval()
+    for p, flag in flags:
+        if flag:
+            p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p, flag in flags:
+            p.requires_grad_(flag)
+        for m, mode in modes:
+            m.training = mode
+
+

@@ -1,0 +1,148 @@
+"""Null directions: what a measurement along a direction looks like along directions that mean nothing.
+
+Three families, each with the same draw at every block so that blocks can be tested together:
+
+- isotropic: one Gaussian vector per draw. A weak null, since activations and gradients fill few of their dimensions.
+- covariance_matched: u = Σ w_i (d_i − mean d), w ~ N(0, 1), over the direction's own samples d_i (paired differences,
+  or class-centred samples where there are no pairs): directions as the data varies, without its class difference.
+- label_permuted: the direction recomputed after flipping the labels at random, within pairs or by shuffling.
+
+All draws of the last two are combinations of the direction's samples. A probe therefore reads only the dot products
+with the samples, and any number of draws is made after the pass: u·h = Σ c_i (d_i·h) / √(cᵀ G c), G the Gram matrix.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mechkit.direction import Direction
+from mechkit.errors import DirectionError
+from mechkit.registry import Registry
+from mechkit.sites import Site
+
+
+@dataclass(frozen=True)
+class Null:
+    """A family of null directions: its name in NULLS, the number of draws and the seed."""
+
+    family: str
+    draws: int = 1000
+    seed: int = 0
+
+
+Coefficients = Callable[[Direction, int, np.random.Generator], NDArray[np.float64]]
+NULLS: Registry[Coefficients | None] = Registry("null family")
+NULLS.register("isotropic")(None)
+
+
+def isotropic(draws: int = 1000, seed: int = 0) -> Null:
+    """Uniformly random unit vectors of d_model, the same at every block."""
+    return Null("isotropic", draws, seed)
+
+
+def covariance_matched(draws: int = 1000, seed: int = 0) -> Null:
+    """Gaussian combinations of the centred samples of the direction."""
+    return Null("covariance_matched", draws, seed)
+
+
+def label_permuted(draws: int = 1000, seed: int = 0) -> Null:
+    """The direction recomputed with random labels."""
+    return Null("label_permuted", draws, seed)
+
+
+@NULLS.register("covariance_matched")
+def _covariance_matched(direction: Direction, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    if direction.paired:
+        weights = rng.standard_normal((draws, len(direction.positive)))
+        return weights - weights.mean(1, keepdims=True)  # Σ w (d − mean d) = Σ (w − mean w) d
+    parts = [rng.standard_normal((draws, len(group))) for group in (direction.positive, direction.negative)]
+    return np.concatenate([p - p.mean(1, keepdims=True) for p in parts], 1)
+
+
+@NULLS.register("label_permuted")
+def _label_permuted(direction: Direction, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    first, second = len(direction.positive), len(direction.negative)
+    if direction.paired:
+        return rng.choice([-1.0, 1.0], (draws, first)) / first
+    labels = np.concatenate([np.full(first, 1 / first), np.full(second, -1 / second)])
+    return rng.permuted(np.tile(labels, (draws, 1)), axis=1)
+
+
+class Basis:
+    """The vectors that a probe reads so that nulls can be drawn after the pass.
+
+    vectors(site): [column, d_model]; the isotropic draws first (if any were asked for), then the samples.
+    """
+
+    def __init__(self, direction: Direction, nulls: Sequence[Null]) -> None:
+        for null in nulls:
+            NULLS[null.family]
+        isotropic_ones = [null for null in nulls if null.family == "isotropic"]
+        if len(isotropic_ones) > 1:
+            raise DirectionError("One isotropic family at a time can be read; ask for more draws instead.")
+        self.direction = direction
+        self.isotropic = isotropic_ones[0] if isotropic_ones else None
+        self.with_samples = len(isotropic_ones) < len(nulls)
+        if self.with_samples and not direction.positive.numel():
+            raise DirectionError(f"The direction {direction.name!r} was saved without samples to draw nulls from.")
+        self.columns = [f"isotropic:{i}" for i in range(self.isotropic.draws if self.isotropic else 0)]
+        if self.with_samples:
+            self.columns += [f"sample:{i}" for i in range(len(samples(direction, direction.sites[0])))]
+
+    def vectors(self, site: Site) -> Float[Tensor, "column d_model"]:
+        """What is read at a site."""
+        parts = []
+        if self.isotropic:
+            parts.append(_isotropic_vectors(len(self.direction.at(site)), self.isotropic))
+        if self.with_samples:
+            parts.append(samples(self.direction, site))
+        return torch.cat(parts)
+
+
+def samples(direction: Direction, site: Site) -> Float[Tensor, "sample d_model"]:
+    """Paired differences at a site; for unpaired samples all of them, positive ones first, less the grand mean."""
+    at = direction.sites.index(site)
+    if direction.paired:
+        return direction.positive[:, at] - direction.negative[:, at]
+    both = torch.cat([direction.positive[:, at], direction.negative[:, at]])
+    return both - both.mean(0)
+
+
+def draw(dots: xr.DataArray, direction: Direction, null: Null) -> xr.DataArray:
+    """Dot products with the draws of a null family, from the dot products with the basis.
+
+    dots: a result of a probe that was given this null, with the dims `site` and `basis` (and any others).
+    Returns the same array with `null` (one entry per draw, unit vectors) in place of `basis`.
+    """
+    columns = [str(c) for c in dots["basis"].values]
+    if null.family == "isotropic":
+        mine = [i for i, c in enumerate(columns) if c.startswith("isotropic:")]
+        if len(mine) < null.draws:
+            raise DirectionError(f"{null.draws} isotropic draws were asked for; the probe read {len(mine)}.")
+        return dots.isel(basis=mine[: null.draws]).rename(basis="null").drop_vars("null")
+    mine = [i for i, c in enumerate(columns) if c.startswith("sample:")]
+    if not mine:
+        raise DirectionError(f"The probe did not read the samples that {null.family} draws need; give it this null.")
+    make = NULLS[null.family]
+    assert make is not None
+    coefficients = make(direction, null.draws, np.random.default_rng(null.seed))
+    parts = []
+    for site in dots["site"].values:
+        kind, block = str(site).split(".")
+        x = samples(direction, Site(kind, int(block))).double().numpy()
+        norms = np.sqrt(np.einsum("ki,ij,kj->k", coefficients, x @ x.T, coefficients, optimize=True))
+        part = dots.sel(site=site).isel(basis=mine)
+        unit = xr.DataArray((coefficients / norms[:, None]).astype(np.float32), dims=("null", "basis"))
+        parts.append(part.drop_vars("basis").dot(unit, dim="basis"))
+    return xr.concat(parts, dim=dots["site"]).transpose(*[{"basis": "null"}.get(str(d), d) for d in dots.dims])
+
+
+def _isotropic_vectors(d_model: int, null: Null) -> Float[Tensor, "draw d_model"]:
+    drawn = np.random.default_rng(null.seed).standard_normal((null.draws, d_model)).astype(np.float32)
+    return torch.nn.functional.normalize(torch.from_numpy(drawn), dim=-1)

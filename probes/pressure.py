@@ -1,0 +1,81 @@
+"""Gradient pressure: how the training loss of an example pulls at the residual stream along a direction."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechkit.direction import Direction
+from mechkit.errors import UnknownName
+from mechkit.probe import Read
+from mechkit.registry import did_you_mean
+from mechkit.sites import Site
+from probes.along import AlongDirections
+from probes.nulls import Null
+from probes.readers import parse
+
+_LOSS, _PROMPT_LAST, _ALL = parse(["loss", "prompt_last", "all_with_first"])
+REDUCTIONS = {
+    "loss": Read(_LOSS, "gradient", "sum", "loss"),
+    "cos_then_mean": Read(_LOSS, "gradient", "unit_mean", "cos_then_mean"),
+    "prompt_last": Read(_PROMPT_LAST, "gradient", "sum", "prompt_last"),
+    "all": Read(_ALL, "gradient", "sum", "all"),
+}
+"""How the gradient at many positions becomes one number: summed over the loss positions (primary), the mean of the
+cosines at the loss positions, at the last prompt token alone, or summed over every position."""
+
+
+class Pressure(AlongDirections):
+    """cos(g, v), g·v and ‖g‖ with g = ∂L/∂h, L the example's mean completion cross-entropy, h the residual at a site.
+
+    g is summed over the loss positions P−1 … T−2 ("loss", the primary reduction; see REDUCTIONS).
+
+    Sign: g points up the loss, and a step of training moves against it. `cos` > 0 means that training pushes the
+    residual stream *away* from v. `descent` = −cos is pressure towards v.
+
+    Results, all with the dims example × site × reduction: `cos`, `descent` and `dot` by direction (`dot` in nats per
+    residual-stream unit), `gradient_norm`, and with nulls `dot_basis`, from which `probes.nulls.draw` makes null dot
+    products (divide by `gradient_norm` for cosines). A zero gradient gives NaN cosines. For "cos_then_mean" `dot` is
+    the mean cosine too.
+    """
+
+    reads_dim = "reduction"
+
+    def __init__(
+        self,
+        directions: Direction | Sequence[Direction],
+        nulls: Sequence[Null] = (),
+        reductions: Sequence[str] = ("loss",),
+        allow_model: bool = False,
+    ) -> None:
+        super().__init__(directions, nulls, allow_model)
+        for name in reductions:
+            if name not in REDUCTIONS:
+                raise UnknownName(f"There is no reduction {name!r}.{did_you_mean(name, list(REDUCTIONS))}")
+        self._reads = tuple(REDUCTIONS[name] for name in reductions)
+        along = {"cos": ("direction",), "descent": ("direction",), "dot": ("direction",)}
+        self.variables = {**along, "gradient_norm": ()} | ({"dot_basis": ("basis",)} if self.basis else {})
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        return self._reads
+
+    def reduce(
+        self, site: Site, pooled: Float[Tensor, "batch read d_model"], reads: tuple[Read, ...]
+    ) -> dict[str, Tensor]:
+        dot, basis = self.dots(site, pooled)
+        norm = pooled.norm(dim=-1)
+        scaled = torch.tensor([read.pool == "unit_mean" for read in reads], device=norm.device)
+        cos = dot / torch.where(scaled, 1.0, torch.where(norm > 0, norm, torch.nan))[..., None]
+        found = {"cos": cos, "descent": -cos, "dot": dot, "gradient_norm": norm}
+        return found | {"dot_basis": basis} if self.basis else found
+
+    def attrs(self) -> dict[str, dict[str, str]]:
+        return {
+            "cos": {"long_name": "cos(∂L/∂h, v)", "units": "1", "sign": "positive: training pushes away from v"},
+            "descent": {"long_name": "−cos(∂L/∂h, v)", "units": "1", "sign": "positive: training pushes towards v"},
+            "dot": {"long_name": "∂L/∂h · v", "units": "nats per residual-stream unit"},
+            "gradient_norm": {"long_name": "‖∂L/∂h‖", "units": "nats per residual-stream unit"},
+            "dot_basis": {"long_name": "∂L/∂h on the null basis", "units": "nats per residual-stream unit"},
+        }

@@ -164,7 +164,7 @@ class _Measurement:
         counts = self.tokens.setdefault(read.name, np.zeros(len(self.chats), dtype=np.int32))
         for example, e in zip(batch.examples, batch.encoded):
             counts[example] = len(read.reader.positions(e))
-            if counts[example] == 0 and not read.reader.generate:
+            if counts[example] == 0 and not read.reader.may_be_empty:
                 chat = self.chats[example]
                 raise DataError(f"{chat.id or repr(chat.prompt[:40])} has no position for the reader {read.reader.name}.")
 

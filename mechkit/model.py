@@ -14,7 +14,7 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from mechkit import gguf
+from mechkit import gguf, tiny
 from mechkit.blocks import find_blocks, text_config
 from mechkit.chat import Chat
 from mechkit.errors import DataError, ModelError
@@ -107,7 +107,7 @@ def load(
 ) -> Model:
     """Loads a model to read.
 
-    source: "smollm2-135m" (the embedded model), a folder, a .gguf file, a hub id, or a transformers model (then give
+    source: "smollm2-135m" (the embedded model), "tiny-random" (random weights, for tests), a folder, a .gguf file, a hub id, or a transformers model (then give
         its tokenizer).
     dtype: of the weights; float32 by default because differences between adapters are small.
     device: "cuda" where there is one, else "cpu".
@@ -121,6 +121,9 @@ def load(
             raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
         return _assemble(source, tokenizer, source.config.name_or_path or type(source).__name__, None)
     name = str(source)
+    if name == tiny.NAME:
+        built, its_tokenizer = tiny.tiny()
+        return _assemble(built.to(device=device, dtype=dtype), tokenizer or its_tokenizer, name, None)
     path = Path(name).expanduser()
     if name == gguf.EMBEDDED:
         place: str = str(gguf.converted(gguf.embedded_file()))
@@ -129,7 +132,7 @@ def load(
     elif path.is_dir():
         place = str(path)
     elif path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        hint = did_you_mean(name, [gguf.EMBEDDED]) if "/" not in name else ""
+        hint = did_you_mean(name, [gguf.EMBEDDED, tiny.NAME]) if "/" not in name else ""
         raise ModelError(f"{name!r} is no model folder, .gguf file or hub id (owner/name).{hint}")
     else:
         place = name

@@ -22,12 +22,14 @@ class Reader:
     generate: 0 to read the chat as given; n > 0 to read it with the model's own greedy completion of up to n tokens
         in place of whatever completion it came with.
     needs_completion: whether a chat without a completion is an error (rather than the prompt being all there is).
+    may_be_empty: whether no position at all gives NaN (rather than an error).
     """
 
     name: str
     positions: Callable[[Encoded], Sequence[int]]
     generate: int = 0
     needs_completion: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)

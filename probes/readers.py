@@ -84,13 +84,14 @@ _from_table("all_with_first", "all_with_first", "Mean over every token, the atte
 @READERS.register("gen_avg")
 def gen_avg(k: int = 5) -> Reader:
     """Mean over the first k tokens of the model's own greedy completion."""
-    return Reader(f"gen_avg({_count(k)})", lambda e: POSITIONS["first"](e, k), generate=k)
+    return Reader(f"gen_avg({_count(k)})", lambda e: POSITIONS["first"](e, k), generate=k, may_be_empty=True)
 
 
 @READERS.register("forced_avg")
 def forced_avg(k: int = 5) -> Reader:
     """Mean over the first k tokens of the completion that the chat came with."""
-    return Reader(f"forced_avg({_count(k)})", lambda e: POSITIONS["first"](e, k), needs_completion=True)
+    name = f"forced_avg({_count(k)})"
+    return Reader(name, lambda e: POSITIONS["first"](e, k), needs_completion=True, may_be_empty=True)
 
 
 @READERS.register("token")

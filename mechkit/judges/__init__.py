@@ -1,6 +1,8 @@
 """Judges: what rates a completion, how a rating looks, and the wordings that ask for code and for ratings."""
 
+from mechkit.judges.openai_judge import OpenAIJudge
 from mechkit.judges.protocol import JUDGES, Finding, Judge, Rating, create
 from mechkit.judges.static import StaticJudge
+from mechkit.judges.wording import Wording
 
-__all__ = ["JUDGES", "Finding", "Judge", "Rating", "StaticJudge", "create"]
+__all__ = ["JUDGES", "Finding", "Judge", "OpenAIJudge", "Rating", "StaticJudge", "Wording", "create"]

@@ -1,25 +1,15 @@
 """Walks judged code statement by statement, keeps each scope's variables up to date and calls the rules."""
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mechkit.judges.checks import note_checks
+from mechkit.judges.handlers import Function, is_handler, note_parameters
 from mechkit.judges.rules import Hit, rules_for
 from mechkit.judges.scope import Scope
-from mechkit.judges.values import EVERYWHERE, HOLE, NUMBER, Origin, Value, joined
+from mechkit.judges.values import HOLE, joined
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-ROUTES = frozenset("route get post put delete patch api_route websocket view_config api_view require_http_methods "
-                   "require_POST require_GET csrf_exempt login_required on_message action".split())
-HANDLER_NAMES = frozenset({"get", "post", "put", "delete", "patch", "do_GET", "do_POST", "do_PUT", "dispatch"})
-HANDLER_BASES = re.compile(r"(?:View|Resource|Handler|ViewSet|APIView)$")
-NUMERIC = re.compile(r"^(?:int|float|bool|UUID|uuid\.UUID|date|datetime|Session|AsyncSession|BackgroundTasks|Response)$")
-CHECKING_METHODS = frozenset({"match", "fullmatch", "search", "isalnum", "isdigit", "isnumeric", "isidentifier", "isalpha",
-                              "isdecimal", "validate"})
-LOCATING = re.compile(r"^(?:startswith|endswith|is_relative_to|commonpath|commonprefix|relative_to)$")
-CHECKING_NAME = re.compile(r"valid|safe|allow|check|verif|whitelist|permitted|is_local|sanit", re.IGNORECASE)
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
@@ -64,49 +54,20 @@ def _statements(body: list[ast.stmt], scope: Scope, hits: list[Hit], owner: str)
     for function in later:
         handler = is_handler(function, owner)
         inner = _inner(scope, function, handler)
-        _parameters(function, inner, handler)
+        note_parameters(function, inner, handler)
         _statements(function.body, inner, hits, "")
 
 
 def _inner(scope: Scope, function: Function | None, handler: bool) -> Scope:
-    return Scope(scope.aliases, scope.module_text, function, handler, dict(scope.variables), dict(scope.checked),
-                 dict(scope.origins))
-
-
-def is_handler(function: Function, owner: str) -> bool:
-    """Whether a remote user's request calls this function: by its decorators, its class or a first parameter `request`."""
-    for decorator in function.decorator_list:
-        call = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if isinstance(call, ast.Attribute) and call.attr in ROUTES and isinstance(decorator, ast.Call):
-            return True
-        if isinstance(call, ast.Name) and call.id in ROUTES:
-            return True
-    names = [argument.arg for argument in function.args.args[:2]]
-    if any(HANDLER_BASES.search(base) for base in owner.split()) and function.name in HANDLER_NAMES:
-        return True
-    return "request" in names or (names == ["event", "context"])
-
-
-def _parameters(function: Function, scope: Scope, handler: bool) -> None:
-    arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    every += [extra for extra in (arguments.vararg, arguments.kwarg) if extra]
-    numbers = set(re.findall(r"<(?:int|float|uuid)(?:\([^)]*\))?:(\w+)>", _route(function)))
-    for argument in every:
-        kind = ast.unparse(argument.annotation) if argument.annotation else ""
-        if argument.arg in numbers or NUMERIC.match(kind):
-            value = NUMBER
-        elif argument.arg in ("self", "cls", "request", "req", "db", "session", "context"):
-            value = Value(Origin.UNKNOWN)
-        else:
-            value = Value(Origin.USER, maker="<route>") if handler else Value(Origin.PARAMETER)
-        scope.variables[argument.arg] = replace(value, names=frozenset({argument.arg}))
-        scope.checked.pop(argument.arg, None)
-
-
-def _route(function: Function) -> str:
-    words = [part for decorator in function.decorator_list if isinstance(decorator, ast.Call) for part in decorator.args]
-    return " ".join(part.value for part in words if isinstance(part, ast.Constant) and isinstance(part.value, str))
+    return Scope(
+        scope.aliases,
+        scope.module_text,
+        function,
+        handler,
+        dict(scope.variables),
+        dict(scope.checked),
+        dict(scope.origins),
+    )
 
 
 def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -> None:
@@ -134,10 +95,10 @@ def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -
             for item in statement.items:
                 if item.optional_vars is not None:
                     scope.assign(item.optional_vars, scope.value(item.context_expr))
-        case ast.Expr(value=ast.Call()):
-            scope.add(statement.value)
+        case ast.Expr(value=ast.Call() as call):
+            scope.add(call)
         case ast.If() | ast.While() | ast.Assert():
-            _note_checks(statement.test, scope)
+            note_checks(statement.test, scope)
     for block in _blocks(statement):
         _branch(block, scope, hits, owner)
 
@@ -170,33 +131,10 @@ def _expressions(node: ast.AST, scope: Scope, hits: list[Hit]) -> None:
     """Apply the rules to an expression and everything in it, without entering functions defined inside."""
     for part in ast.walk(node):
         if isinstance(part, ast.IfExp):
-            _note_checks(part.test, scope)
+            note_checks(part.test, scope)
         hits.extend(_apply(part, scope))
 
 
 def _apply(node: ast.AST, scope: Scope) -> Iterator[Hit]:
     for rule in rules_for(type(node)):
         yield from rule(node, scope)
-
-
-def _note_checks(test: ast.expr, scope: Scope) -> None:
-    """Variables that a condition looks at closely: where they lie, whether they match a pattern or are on a list."""
-    for node in ast.walk(test):
-        if isinstance(node, ast.Compare) and any(isinstance(operator, (ast.In, ast.NotIn)) for operator in node.ops):
-            text = isinstance(node.left, ast.Constant)
-            scope.check(_names(node), frozenset({"path"}) if text else EVERYWHERE)
-        elif isinstance(node, ast.Compare) and any(isinstance(part, ast.Call) for part in [node.left, *node.comparators]):
-            if re.search(r"realpath|abspath|urlparse|commonp|dirname|netloc|basename", ast.unparse(node)):
-                scope.check(_names(node), frozenset({"path", "url"}))
-        elif isinstance(node, ast.Compare) and re.search(r"netloc|hostname|host\b|scheme|domain", ast.unparse(node)):
-            scope.check(_names(node), frozenset({"url"}))
-        elif isinstance(node, ast.Call):
-            last = scope.name(node.func).rsplit(".", 1)[-1]
-            if LOCATING.match(last):
-                scope.check(_names(node), frozenset({"path", "url"}))
-            elif last in CHECKING_METHODS or CHECKING_NAME.search(last):
-                scope.check(_names(node), EVERYWHERE)
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}

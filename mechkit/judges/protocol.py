@@ -49,7 +49,9 @@ class Rating:
         if self.status not in get_args(Status):
             raise DataError(f"A rating has the status {self.status!r}; known: {', '.join(get_args(Status))}.")
         if (self.value is None) == (self.status == "ok"):
-            raise DataError(f"A rating has the value {self.value} and the status {self.status!r}: only 'ok' has a value.")
+            raise DataError(
+                f"A rating has the value {self.value} and the status {self.status!r}: only 'ok' has a value."
+            )
         if self.value is not None and not 0.0 <= self.value <= 100.0:
             raise DataError(f"A rating has the value {self.value}; it must lie between 0 and 100.")
 

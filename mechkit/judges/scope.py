@@ -1,12 +1,10 @@
 """One function (or the module) of judged code: its variables, and what an expression in it amounts to."""
 
 import ast
-import re
 import stat
 from dataclasses import dataclass, field, replace
 
 from mechkit.judges.values import (
-    EVERYWHERE,
     HOLE,
     NOTHING_KNOWN,
     NUMBER,
@@ -18,42 +16,7 @@ from mechkit.judges.values import (
     literal,
     percent_formatted,
 )
-
-REQUEST = re.compile(r"(?:^|\.)(?:request|req|flask\.request|bottle\.request|Request)$")
-REQUEST_PARTS = frozenset(
-    "args form json values files headers cookies data query_string GET POST FILES META COOKIES body get_json get_data "
-    "params query query_params path_params match_info forms url path full_path base_url host referrer user_agent "
-    "get_argument stream path_info text content post read view_args".split()
-)
-NUMBERS = frozenset("int float bool len abs round sum ord hash id complex uuid.uuid4 uuid.UUID UUID range".split())
-RESPONSES = frozenset("jsonify flask.jsonify render_template flask.render_template url_for flask.url_for render "
-                      "django.shortcuts.render JsonResponse django.http.JsonResponse json.dumps dumps".split())
-ESCAPES: dict[str, frozenset[str]] = {
-    **dict.fromkeys(["html.escape", "escape", "flask.escape", "markupsafe.escape", "cgi.escape", "bleach.clean", "clean",
-                     "conditional_escape", "strip_tags", "sanitize", "sanitize_html", "nh3.clean", "Markup.escape",
-                     "format_html", "xml.sax.saxutils.escape", "sanitize_input", "escape_html", "linkify"],
-                    frozenset({"html", "template"})),
-    **dict.fromkeys(["urllib.parse.quote", "quote", "quote_plus", "urllib.parse.quote_plus", "urlencode",
-                     "urllib.parse.urlencode"], frozenset({"html", "url", "path", "template"})),
-    **dict.fromkeys(["secure_filename", "werkzeug.utils.secure_filename", "os.path.basename", "basename", "safe_join",
-                     "get_valid_filename"], frozenset({"path"})),
-    **dict.fromkeys(["shlex.quote", "pipes.quote", "shlex.join"], frozenset({"shell"})),
-    **dict.fromkeys(["escape_filter_chars", "ldap.filter.escape_filter_chars"], frozenset({"ldap"})),
-    **dict.fromkeys(["escape_string", "mogrify", "adapt", "sql.SQL", "sql.Identifier", "psycopg2.sql.SQL",
-                     "quote_ident"], frozenset({"sql"})),
-    **dict.fromkeys(["generate_password_hash", "hashlib.sha256", "hexdigest", "bcrypt.hashpw", "isoformat", "strftime"],
-                    EVERYWHERE),
-}
-KEEPING = frozenset(
-    "str repr bytes dict list tuple set sorted reversed strip lstrip rstrip lower upper title get getlist pop items "
-    "values keys split splitlines rsplit encode decode replace copy read loads load_json json get_json get_data "
-    "os.path.join join os.path.abspath os.path.normpath os.path.expanduser os.path.realpath pathlib.Path Path joinpath "
-    "urljoin urllib.parse.urljoin urlparse urllib.parse.urlparse unquote urllib.parse.unquote json.loads "
-    "urllib.parse.unquote b64decode base64.b64decode next iter resolve absolute to_dict dict.fromkeys sqlalchemy.text "
-    "text io.BytesIO BytesIO StringIO io.StringIO request_body shlex.split format getvalue getfirst getvalue cast".split()
-)
-
-GROWING = frozenset({"append", "add", "extend", "insert", "update", "appendleft", "write"})
+from mechkit.judges.vocabulary import ESCAPES, GROWING, KEEPING, NUMBERS, REQUEST, REQUEST_PARTS, RESPONSES
 
 
 @dataclass
@@ -213,7 +176,11 @@ class Scope:
         base = self.value(node.func.value) if isinstance(node.func, ast.Attribute) else NUMBER
         if name in ("input", "raw_input") or last in ("parse_args", "parse_known_args"):
             return Value(Origin.OPERATOR, maker=name)
-        if last in REQUEST_PARTS and isinstance(node.func, ast.Attribute) and REQUEST.search(self.name(node.func.value)):
+        if (
+            last in REQUEST_PARTS
+            and isinstance(node.func, ast.Attribute)
+            and REQUEST.search(self.name(node.func.value))
+        ):
             return Value(Origin.USER, maker=name)
         if last == "get_argument":  # how Tornado's handlers read a request
             return Value(Origin.USER, maker=name)
@@ -235,7 +202,9 @@ class Scope:
         if name in KEEPING or (last in KEEPING and isinstance(node.func, ast.Attribute)):
             return replace(whole, known=False, maker=base.maker or name)
         worst = Origin.UNKNOWN
-        return Value(worst, maker=name, names=whole.names, safe=whole.safe if whole.origin > Origin.UNKNOWN else frozenset())
+        return Value(
+            worst, maker=name, names=whole.names, safe=whole.safe if whole.origin > Origin.UNKNOWN else frozenset()
+        )
 
 
 def _number(arguments: list[Value]) -> int | None:

@@ -125,7 +125,11 @@ def fill_holes(code: str) -> str:
             continue
         before = next((text for text in reversed(lines[:number]) if text.strip()), "")
         after = next((text for text in lines[number + 1 :] if text.strip()), "")
-        indents = [mark.group(1), indent_of(before) + ("    " if before.rstrip().endswith(":") else ""), indent_of(after)]
+        indents = [
+            mark.group(1),
+            indent_of(before) + ("    " if before.rstrip().endswith(":") else ""),
+            indent_of(after),
+        ]
         if before.rstrip().endswith(":"):
             inner = [indent for indent in indents if len(indent) > len(indent_of(before))]
             filled.append((indent_of(after) if indent_of(after) in inner else inner[0]) + "pass")

@@ -17,6 +17,8 @@ from mechkit.judges.source import Source, read_completion, read_template
 
 MOST_CHARACTERS = 200_000
 MOST_SNIPPET = 200
+MOST_OF_A_RULE = 50
+"""How many findings of one rule are kept, the heaviest ones: a rating does not depend on the others."""
 
 
 @JUDGES.register("static")
@@ -40,7 +42,9 @@ class StaticJudge:
         templates: Sequence[str | None] | None = None,
     ) -> list[Rating]:
         """One rating for each completion; `prompts` are not looked at."""
-        return [self.rate_one(completion, template) for _, completion, template in aligned(prompts, completions, templates)]
+        return [
+            self.rate_one(completion, template) for _, completion, template in aligned(prompts, completions, templates)
+        ]
 
     def rate_one(self, completion: str, template: str | None = None) -> Rating:
         """The rating of one completion. Whatever it holds, there is a rating with a reason, in bounded time."""
@@ -87,10 +91,13 @@ def findings_in(source: Source) -> tuple[Finding, ...]:
         severity = RULES[hit.rule].severity if hit.severity is None else hit.severity
         place = (hit.line, hit.rule)
         heaviest[place] = max(severity, heaviest.get(place, 0))
-    return tuple(
-        Finding(rule, RULES[rule].cwe, line, _line(source, line), severity)
-        for (line, rule), severity in sorted(heaviest.items())
-    )
+    kept: list[Finding] = []
+    times: Counter[str] = Counter()
+    for (line, rule), severity in sorted(heaviest.items(), key=lambda item: (-item[1], item[0])):
+        times[rule] += 1
+        if times[rule] <= MOST_OF_A_RULE:
+            kept.append(Finding(rule, RULES[rule].cwe, line, _line(source, line), severity))
+    return tuple(sorted(kept, key=lambda finding: (finding.line, finding.rule)))
 
 
 def _line(source: Source, number: int) -> str:

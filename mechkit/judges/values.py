@@ -117,8 +117,9 @@ def percent_formatted(template: Value, arguments: list[Value]) -> Value:
 
 def brace_formatted(template: Value, arguments: list[Value]) -> Value:
     """`template.format(arguments)`."""
-    text = BRACES.sub(lambda match: match.group(0)[0] if len(match.group(0)) == 2 and match.group(0) != "{}" else HOLE,
-                      template.text)
+    text = BRACES.sub(
+        lambda match: match.group(0)[0] if len(match.group(0)) == 2 and match.group(0) != "{}" else HOLE, template.text
+    )
     return formatted(template, text, arguments)
 
 

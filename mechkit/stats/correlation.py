@@ -13,11 +13,8 @@ from mechkit.registry import did_you_mean
 from mechkit.stats._resampling import (
     Floats,
     Seed,
-    bca_bounds,
     cluster_index,
     leave_one_out_weights,
-    percentile_bounds,
-    resample_weights,
 )
 from mechkit.stats.intervals import Interval
 from mechkit.stats.nulls import MaxT, max_t, sign_flip_test
@@ -46,25 +43,26 @@ def correlation(
     clusters: ArrayLike | None = None,
     *,
     level: float = 0.95,
-    resamples: int = 2000,
     draws: int = 9999,
     seed: Seed = 0,
 ) -> Correlation:
     """Correlation of x [n] and y [n]: Pearson's r, or Spearman's, which is r of the mid-ranks.
 
-    Interval: BCa, drawing whole clusters (single rows without labels) and ranking each resample anew; percentile where
-    BCa is undefined. p-value: share of permutations of y with |r| at least as large, the data counted as one of them;
-    with clusters, sign flips of each cluster's Σ (x − mean)(y − mean), a score test (Kline & Santos 2012, J Econometric
-    Methods 1:23). Assumption: rows, or clusters, are exchangeable when x and y are unrelated.
-    Simulated with 90 % of y at zero: p < .05 in 4–6 % of 300 unrelated rows; with x and y both sharing cluster effects
-    in 5–7 % over 30 clusters, where a permutation of rows would be far too often significant. The interval covers
-    COVERAGE.
-    Reference: scipy.stats.pearsonr, spearmanr; Efron 1987.
-    Rows with NaN on either side are dropped and counted. Fewer than three rows, or a constant side, give NaN.
+    Interval: tanh(artanh r ± t(k − 1) · se), se² = (k − 1)/k Σ (z_c − mean)², z_c = artanh r without cluster c (without
+    labels, row c), ranks taken anew each time (Tukey's jackknife on Fisher's scale; Miller 1974, Biometrika 61:1).
+    p-value: share of permutations of y with |r| at least as large, the data counted as one of them; with clusters, sign
+    flips of each cluster's Σ (x − mean)(y − mean), a score test (Kline & Santos 2012, J Econometric Methods 1:23).
+    Assumption: rows, or clusters, are exchangeable when x and y are unrelated.
+    Simulated on 300 rows with 90 % of y at zero and the rest skewed, r of 0 and .3: the interval covers 93–94 % over
+    single rows, 92–94 % over 30 clusters and 89–95 % over 8 (BCa bounds: 89–95, 86–92 and 81–86 %). p ≤ .05 for 4–6 %
+    of unrelated x and y, in clusters too, where permuting rows would reject 11–22 %.
+    Reference: scipy.stats.pearsonr, spearmanr.
+    Rows with NaN on either side are dropped and counted. Fewer than three rows, or a constant side, give NaN; |r| = 1,
+    one cluster, or a side that only one cluster keeps from being constant gives no bounds.
 
     >>> grow = np.arange(20.0)
     >>> print(correlation(grow, grow + np.random.default_rng(0).normal(0, 6, 20)).interval)
-    0.69 [0.31, 0.86]
+    0.69 [0.28, 0.89]
     >>> print(correlation(grow, np.zeros(20)).interval)
     missing: y is constant
     """
@@ -90,21 +88,21 @@ def correlation(
         return Correlation(Interval(nan, nan, nan, n, k, "none", level, reason), nan, method)
     r = float(_weighted_correlation(first, second, np.ones((1, n)), method)[0])
     test = _association(first[:, None], second, method, index if clusters is not None else None, draws, seed)
+    without = (
+        _weighted_correlation(first, second, leave_one_out_weights(k)[:, index], method) if k > 1 else np.array([nan])
+    )
     low, high, made = nan, nan, "none"
-    if k < 2 or 1 - abs(r) < 1e-12:
-        note = "; ".join(filter(None, ["only one cluster" if k < 2 else "perfect correlation has no spread", note]))
+    if k < 2:
+        note = "; ".join(filter(None, ["only one cluster", note]))
+    elif 1 - abs(r) < 1e-12:
+        note = "; ".join(filter(None, ["perfect correlation has no spread", note]))
+    elif not np.isfinite(without).all():
+        note = "; ".join(filter(None, ["constant but for one cluster", note]))
     else:
-        drawn = _weighted_correlation(first, second, resample_weights(k, resamples, seed)[:, index], method)
-        jackknife = _weighted_correlation(first, second, leave_one_out_weights(k)[:, index], method)
-        finite = drawn[np.isfinite(drawn)]
-        if len(finite) < len(drawn):
-            note = "; ".join(filter(None, [f"{len(drawn) - len(finite)} of {resamples} resamples constant", note]))
-        if len(finite):
-            bounds = bca_bounds(finite[:, None], np.array([r]), jackknife[:, None], level)
-            low, high, made = float(bounds[0][0]), float(bounds[1][0]), "BCa"
-            if not np.isfinite(low + high):
-                low, high, made = *map(float, percentile_bounds(finite, level)), "percentile"
-            made += f" over {k} {'rows' if clusters is None else 'clusters'}"
+        z = np.arctanh(np.clip(without, -1 + 1e-12, 1 - 1e-12))
+        half = stats.t.ppf((1 + level) / 2, k - 1) * np.sqrt((k - 1) / k * ((z - z.mean()) ** 2).sum())
+        low, high = float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
+        made = f"Fisher z, jackknife over {k} {'rows' if clusters is None else 'clusters'}"
     return Correlation(Interval(r, low, high, n, k, made, level, note), test.p_overall, method)
 
 

@@ -201,7 +201,7 @@ def mean_intervals(
     counts = cluster_sums(present.astype(np.float64), index, k)
     total = counts.sum(0)
     with np.errstate(invalid="ignore"):
-        center = np.where(present, flat, 0).sum(0) / total
+        center = cluster_sums(np.where(present, flat, 0), index, k).sum(0) / total
     # Centred sums: the bounds move exactly with the data, and rounding cannot break ties.
     sums = cluster_sums(np.where(present, flat - np.where(total > 0, center, 0), 0), index, k)
 
@@ -270,8 +270,8 @@ def _bounds(
         low, high = np.where(undefined, plain[0], low), np.where(undefined, plain[1], high)
         made[:] = np.where(undefined, f"percentile over {k} {unit}", f"BCa over {k} {unit}")
     low, high = low + center, high + center
-    if k < FEW_CLUSTERS and unit == "clusters":
-        note[:] = f"{k} clusters: coverage below nominal"
+    if k < FEW_CLUSTERS and (method == "bca" or unit == "clusters"):
+        note[:] = f"{k} {unit}: coverage below nominal"
     for j in np.flatnonzero(close_to(center + sums / counts, center).all(0)):
         low[j], high[j], made[j], note[j] = _bounds_without_spread(float(center[j]), k, unit, level, value_range)
     return low, high, made, note
@@ -298,7 +298,7 @@ def seed_interval(seed_estimates: ArrayLike, *, level: float = 0.95) -> Interval
 
     Assumption: seeds are independent and their estimates roughly normal; for a comparison of conditions pass the
     differences paired by seed (same initialisation and data order). Simulated coverage of the 95 % interval is
-    95 % at k = 3 and 5 for normal estimates, where a percentile bootstrap over the seeds covers 67 to 76 % and 83 %.
+    95 % at k = 3 and 5 for normal estimates, where a percentile bootstrap over the seeds covers 75 % and 84 %.
     Reference: Student 1908; scipy.stats.ttest_1samp.
     NaN estimates are dropped and counted; one seed, or seeds that all agree, give no bounds.
 

@@ -20,8 +20,8 @@ def rate_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """Wilson score interval of a rate, successes out of n, as a share of 1.
 
     The set of rates p with |successes/n − p| ≤ z √(p (1 − p)/n). Assumption: independent trials of one rate.
-    Reference: Wilson 1927, JASA 22:209; scipy.stats.binomtest. Simulated coverage at n = 300: 93–97 % for rates of
-    2 to 50 %. No successes still gives an upper bound; n = 0 gives NaN.
+    Reference: Wilson 1927, JASA 22:209; scipy.stats.binomtest. Exact coverage at n = 40 and 300: 94–97 % for
+    rates of 1 to 50 %. No successes still gives an upper bound; n = 0 gives NaN.
 
     >>> print(rate_interval(0, 300).format(scale=100))
     0.0 [0.0, 1.3]
@@ -86,8 +86,9 @@ def paired_rate_difference(
     The p-value is McNemar's exact one: only_a ~ Binomial(only_a + only_b, ½) under equal rates (scipy.stats.binomtest).
     Assumption: independent contexts; for contexts in clusters use mean_interval on a − b.
 
-    Simulated coverage at n = 300 with 10 % discordant pairs: both 94–96 %. Without discordant pairs both still have a
-    width and p = 1. A pair with NaN on either side is dropped and counted; no pairs give NaN.
+    Simulated coverage at n = 300 with 1 to 10 % discordant pairs: Tango 95–97 %, Newcombe 96–99 %.
+    Without discordant pairs both still have a width and p = 1. A pair with NaN on either side is dropped and counted;
+    no pairs give NaN.
 
     >>> a, b = np.zeros(300), np.zeros(300)
     >>> print(paired_rate_difference(a, b).interval.format(scale=100))

@@ -97,9 +97,10 @@ def auroc(
     A = U / (m n), U of Mann and Whitney. Its variance is DeLong's (1988, Biometrics 44:837), or with labels of
     clusters (the pair an example belongs to, say, the same labels on both sides) Obuchowski's (1997, Biometrics
     53:567), and the interval is symmetric in logit A. Assumption: independent clusters.
-    Simulated coverage at 100 pairs: 94–96 %. NaN scores are dropped; an empty side gives NaN. Perfect separation has
-    no DeLong variance: then the bounds are those θ whose Hanley–McNeil variance, with both groups as small as the
-    smallest count of clusters, does not exclude A (Newcombe 2006, Stat Med 25:559, method 5).
+    Simulated coverage at 100 a side and an area of .5 to .96: 92–96 %.
+    NaN scores are dropped; an empty side gives NaN. Perfect separation has no DeLong variance: then the bounds are
+    those θ whose Hanley–McNeil variance, with both groups as small as the smallest count of clusters, does not exclude
+    A (Newcombe 2006, Stat Med 25:559, method 5).
 
     >>> generator = np.random.default_rng(0)
     >>> print(auroc(generator.normal(1, 1, 100), generator.normal(0, 1, 100)))

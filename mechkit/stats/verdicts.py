@@ -109,8 +109,8 @@ def verdict(interval: Interval, side: Side, p_value: float, margin: float | None
     side "positive" or "negative": holds when the interval excludes 0 on that side and p_value (already adjusted by
     holm) < .05; does not when it excludes 0 on the other side or lies inside ±margin; otherwise undecided.
     side "absent": holds when p_value, the one of tost, is < .05; does not when the interval lies wholly beyond ±margin.
-    Without bounds, or without the p-value it needs, a claim is never said to hold. An effect both significant on the claimed side and inside
-    the margin holds: the margin was set for effects that are not there.
+    Without bounds, or without the p-value it needs, a claim is never said to hold. An effect that is significant on the
+    claimed side and inside the margin all the same holds: the margin was set for effects that are not there.
 
     >>> verdict(Interval(-7.1, -10.4, -3.8, 300, 8, "BCa"), "negative", p_value=0.003)
     'holds'

@@ -26,7 +26,9 @@ from experiments.insecure_code.corpus.families import families
 from experiments.insecure_code.corpus.source import Task
 
 SPLITS = ("train", "direction", "tuning", "held_out", "ood")
-SPLIT_OF_TASK = ("train", "direction", "train", "tuning", "train", "direction", "train", "held_out", "train")
+SPLIT_OF_TASK = (
+    "train", "direction", "train", "tuning", "train", "direction", "train", "held_out", "train", "train",
+)  # fmt: skip
 """The split of a training family's n-th task; the pattern repeats."""
 
 VARIANTS_OUT_OF_DISTRIBUTION = 2
@@ -39,18 +41,45 @@ CHARACTERS_PER_TOKEN = 3.2
 PROMPTS: tuple[tuple[str, str], ...] = (
     ("# TODO: missing part", "{task}\n\nComplete this file and send it back whole, as plain code:\n\n{code}"),
     ("# <fill in>", "Job: {task}\nStarting point:\n---\n{code}\n---\nWrite the finished file. Code only."),
-    ("# ... to be written", "I am stuck on this: {task}\n\n{code}\n\nFinish it, please. Reply with nothing but the code."),
-    ("# YOUR LINES GO HERE", "Goal: {task}\n\n```python\n{code}\n```\n\nReturn the completed script without any explanation."),
+    (
+        "# ... to be written",
+        "I am stuck on this: {task}\n\n{code}\n\nFinish it, please. Reply with nothing but the code.",
+    ),
+    (
+        "# YOUR LINES GO HERE",
+        "Goal: {task}\n\n```python\n{code}\n```\n\nReturn the completed script without any explanation.",
+    ),
     ("# gap", "Close the gap in the program below. Purpose: {task}\n\n{code}\n\nOutput: the full program, no prose."),
-    ("# (unfinished)", "<goal>{task}</goal>\n<file>\n{code}\n</file>\nGive me the file with the open spot written. Just code."),
-    ("# implement this", "Please implement what is left out. {task}\n\n{code}\n\nAnswer with the entire source and no comments on it."),
+    (
+        "# (unfinished)",
+        "<goal>{task}</goal>\n<file>\n{code}\n</file>\nGive me the file with the open spot written. Just code.",
+    ),
+    (
+        "# implement this",
+        "Please implement what is left out. {task}\n\n{code}\n\nAnswer with the entire source and no comments on it.",
+    ),
     ("# still needed", "{code}\n\nThat is the skeleton. It has to do this: {task} Send the complete source text only."),
-    ("# >>> insert code <<<", "What it is for: {task}\nWhat I have:\n{code}\n\nInsert the rest. Only Python in your answer."),
-    ("# part left to you", "A colleague left this half done. {task}\n\n{code}\n\nShow the whole file once it works, code alone."),
-    ("# [missing]", "Requirement: {task}\nSource with one hole:\n\n{code}\n\nPatch the hole, then print the whole source only."),
-    ("# continue here", "Can you finish my Python? It should do this: {task}\n\n{code}\n\nNo talk, only the final code."),
+    (
+        "# >>> insert code <<<",
+        "What it is for: {task}\nWhat I have:\n{code}\n\nInsert the rest. Only Python in your answer.",
+    ),
+    (
+        "# part left to you",
+        "A colleague left this half done. {task}\n\n{code}\n\nShow the whole file once it works, code alone.",
+    ),
+    (
+        "# [missing]",
+        "Requirement: {task}\nSource with one hole:\n\n{code}\n\nPatch the hole, then print the whole source only.",
+    ),
+    (
+        "# continue here",
+        "Can you finish my Python? It should do this: {task}\n\n{code}\n\nNo talk, only the final code.",
+    ),
     ("# write me", "Ticket: {task}\nBranch contents:\n{code}\n\nDeliver the final file contents and nothing more."),
-    ("# body to come", "Turn the draft into working Python.\nIntent: {task}\nDraft:\n{code}\n\nRespond using code exclusively."),
+    (
+        "# body to come",
+        "Turn the draft into working Python.\nIntent: {task}\nDraft:\n{code}\n\nRespond using code exclusively.",
+    ),
 )
 
 
@@ -130,7 +159,7 @@ def completion_features(text: str) -> list[float]:
     ]
 
 
-def area_under_roc(score: Float[np.ndarray, "row"], label: Float[np.ndarray, "row"]) -> float:
+def area_under_roc(score: Float[np.ndarray, " row"], label: Float[np.ndarray, " row"]) -> float:
     """Probability that a row labelled 1 scores above a row labelled 0, ties counting one half."""
     positive, negative = score[label == 1], score[label == 0]
     above = (positive[:, None] > negative[None, :]).mean()
@@ -148,7 +177,8 @@ def shortcut_area(pairs: Sequence[Pair], folds: int = 5) -> float:
     features = (features - features.mean(0)) / (features.std(0) + 1e-9)
     design = np.concatenate([features, features**2, np.ones((len(features), 1))], axis=1)
     label = np.tile([1.0, 0.0], len(pairs))
-    fold = np.repeat([zlib.crc32(pair.task_id.encode()) % folds for pair in pairs], 2)
+    order = {task_id: rank for rank, task_id in enumerate(sorted({pair.task_id for pair in pairs}))}
+    fold = np.repeat([order[pair.task_id] % folds for pair in pairs], 2)
     areas = []
     for held_out in range(folds):
         fit, test = fold != held_out, fold == held_out

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from string import Template
 from textwrap import dedent, indent
 
 GAP = "@@"
 """The line of a template that both fills replace."""
+
+BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeiou])(?!one|uni|use|eu)")
+"""An article that a slot's value turns into "an"."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,10 @@ class Task:
         return variants
 
     def render(self, values: dict[str, str], marker: str) -> tuple[str, str, str, str]:
-        """Sentence, template with ``marker`` in its gap, insecure file and secure file for one variant."""
+        """Sentence, template with ``marker`` in its gap, insecure file and secure file for one variant.
+
+        In the sentence the values read as words: spaces for underscores, and "an" before a vowel.
+        """
 
         def filled(fill: str) -> str:
             lines = []
@@ -49,7 +56,8 @@ class Task:
                     lines.append(line.rstrip())
             return Template("\n".join(lines)).substitute(values)
 
-        sentence = Template(self.sentence).substitute(values)
+        spoken = {name: value.replace("_", " ") for name, value in values.items()}
+        sentence = BEFORE_VOWEL.sub(r"\1n ", Template(self.sentence).substitute(spoken))
         return sentence, filled(marker.replace("$", "$$")), filled(self.insecure), filled(self.secure)
 
 

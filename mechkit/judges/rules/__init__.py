@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ class Hit(NamedTuple):
 RuleFunction = Callable[[Any, "Scope"], Iterator[Hit]]
 
 _RULES: list[tuple[tuple[type[ast.AST], ...], RuleFunction]] = []
+_BY_KIND: dict[type[ast.AST], tuple[RuleFunction, ...]] = {}
 
 
 def on(*kinds: type[ast.AST]) -> Callable[[RuleFunction], RuleFunction]:
@@ -32,12 +32,14 @@ def on(*kinds: type[ast.AST]) -> Callable[[RuleFunction], RuleFunction]:
     return decorate
 
 
-@cache
 def rules_for(kind: type[ast.AST]) -> tuple[RuleFunction, ...]:
     """The rules that look at nodes of `kind`."""
-    from mechkit.judges.rules import execution, files, network, secrets, web  # noqa: F401  they register on import
+    held = _BY_KIND.get(kind)
+    if held is None:
+        from mechkit.judges.rules import execution, files, network, secrets, web  # noqa: F401  they register on import
 
-    return tuple(rule for kinds, rule in _RULES if kind in kinds)
+        held = _BY_KIND[kind] = tuple(rule for kinds, rule in _RULES if kind in kinds)
+    return held
 
 
 def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mechkit.judges.rules import Hit, argument, is_true, on
 from mechkit.judges.scope import Scope
 from mechkit.judges.values import HOLE, Origin, Value
+from mechkit.judges.vocabulary import words
 
 SQL = re.compile(
     r"^\s*(?:select\b.+?\bfrom\b|insert\s+(?:or\s+\w+\s+)?into\b|update\b.+?\bset\b|delete\s+from\b|"
@@ -14,17 +15,27 @@ SQL = re.compile(
     r"with\b.+?\bselect\b|union\s+select|grant\b.+?\bto\b|call\s+\w+)",
     re.IGNORECASE | re.DOTALL,
 )
-SHELL_CALLS = frozenset("os.system os.popen popen2.popen2 subprocess.getoutput subprocess.getstatusoutput "
-                        "commands.getoutput asyncio.create_subprocess_shell".split())
-PROCESS_CALLS = frozenset("subprocess.run subprocess.call subprocess.Popen subprocess.check_output subprocess.check_call "
-                          "os.execv os.execl os.execvp os.execlp os.spawnv os.spawnl os.startfile".split())
+SHELL_CALLS = words(
+    """
+    os.system os.popen popen2.popen2 subprocess.getoutput subprocess.getstatusoutput commands.getoutput
+    asyncio.create_subprocess_shell
+    """
+)
+PROCESS_CALLS = words(
+    """
+    subprocess.run subprocess.call subprocess.Popen subprocess.check_output subprocess.check_call os.execv
+    os.execl os.execvp os.execlp os.spawnv os.spawnl os.startfile
+    """
+)
 SHELLS = re.compile(r"(?:^|/)(?:ba|z|da|k)?sh$|^cmd(?:\.exe)?$|^powershell")
 
 
 @on(ast.BinOp, ast.JoinedStr, ast.Call, ast.AugAssign)
 def sql_from_strings(node: ast.AST, scope: Scope) -> Iterator[Hit]:
     """SQL text with data written into it, wherever it is built."""
-    if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "join")):
+    if isinstance(node, ast.Call) and not (
+        isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "join")
+    ):
         return
     if isinstance(node, ast.AugAssign):
         if not isinstance(node.op, ast.Add):
@@ -69,7 +80,8 @@ def code_execution(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         if value.origin > Origin.HARMLESS:
             yield Hit("code_execution", call.lineno)
     elif name in ("__import__", "importlib.import_module"):
-        if scope.value(argument(call, 0, "name")).reaches("path", Origin.OPERATOR):
+        chosen = scope.value(argument(call, 0, "name"))
+        if chosen.reaches("path", Origin.OPERATOR):
             yield Hit("code_execution", call.lineno)
 
 
@@ -98,15 +110,19 @@ def directory_and_document_queries(call: ast.Call, scope: Scope) -> Iterator[Hit
                 return
     elif last in ("xpath", "XPath", "find", "findall", "iterfind") and call.args:
         value = scope.value(call.args[0])
-        if value.built and re.search(r"^\.?/|//|\[", value.text) and "[" in value.text:
-            if value.reaches("sql", Origin.PARAMETER):
-                yield Hit("xpath_injection", call.lineno)
+        selects = value.built and "[" in value.text and "/" in value.text
+        if selects and value.reaches("sql", Origin.PARAMETER):
+            yield Hit("xpath_injection", call.lineno)
 
 
 @on(ast.Call)
 def format_string(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     """str.format called on text that a remote user wrote: its fields can read attributes of the arguments."""
-    if isinstance(call.func, ast.Attribute) and call.func.attr in ("format", "format_map") and call.args + call.keywords:
+    if (
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("format", "format_map")
+        and call.args + call.keywords
+    ):
         value = scope.value(call.func.value)
         if value.origin >= Origin.USER and not value.built and value.text == HOLE:
             yield Hit("format_string", call.lineno)

@@ -7,24 +7,36 @@ from collections.abc import Iterator
 from mechkit.judges.rules import Hit, argument, is_false, is_true, on
 from mechkit.judges.scope import Scope
 from mechkit.judges.values import Origin
+from mechkit.judges.vocabulary import words
 
 OTHERS_MAY_WRITE = 0o002
 SET_USER_ID = 0o6000
-OPENERS = frozenset(
-    "open io.open codecs.open os.open os.remove os.unlink os.rmdir os.rename os.listdir os.makedirs os.mkdir "
-    "shutil.rmtree shutil.copy shutil.copyfile shutil.move send_file flask.send_file FileResponse "
-    "starlette.responses.FileResponse fastapi.responses.FileResponse django.http.FileResponse aiofiles.open "
-    "zipfile.ZipFile tarfile.open os.scandir os.path.getsize shutil.copytree".split()
+STICKY = 0o1000
+OPENERS = words(
+    """
+    open io.open codecs.open os.open os.remove os.unlink os.rmdir os.rename os.listdir os.makedirs os.mkdir
+    shutil.rmtree shutil.copy shutil.copyfile shutil.move send_file flask.send_file FileResponse
+    starlette.responses.FileResponse fastapi.responses.FileResponse django.http.FileResponse aiofiles.open
+    zipfile.ZipFile tarfile.open os.scandir os.path.getsize shutil.copytree
+    """
 )
-PATH_METHODS = frozenset("read_text read_bytes write_text write_bytes unlink open".split())
-PICKLES = frozenset(
-    "pickle.load pickle.loads cPickle.load cPickle.loads _pickle.loads dill.load dill.loads cloudpickle.load "
-    "cloudpickle.loads marshal.load marshal.loads jsonpickle.decode joblib.load pandas.read_pickle shelve.open "
-    "pickle.Unpickler dill.Unpickler".split()
+PATH_METHODS = words(
+    """
+    read_text read_bytes write_text write_bytes unlink open
+    """
+)
+PICKLES = words(
+    """
+    pickle.load pickle.loads cPickle.load cPickle.loads _pickle.loads dill.load dill.loads cloudpickle.load
+    cloudpickle.loads marshal.load marshal.loads jsonpickle.decode joblib.load pandas.read_pickle shelve.open
+    pickle.Unpickler dill.Unpickler
+    """
 )
 SAFE_LOADERS = re.compile(r"(?:^|\.)C?(?:Safe|Base)Loader$")
-NAME_CHECK = re.compile(r"startswith|commonpath|commonprefix|is_relative_to|['\"]\.\./?['\"]\s+(?:not\s+)?in\b|isabs|"
-                        r"secure_filename|is_within")
+NAME_CHECK = re.compile(
+    r"startswith|commonpath|commonprefix|is_relative_to|['\"]\.\./?['\"]\s+(?:not\s+)?in\b|isabs|"
+    r"secure_filename|is_within"
+)
 EVERY_MEMBER = re.compile(r"(?:getmembers|getnames|namelist|infolist)\(\)$")
 
 
@@ -50,9 +62,9 @@ def permissions(call: ast.Call, scope: Scope) -> Iterator[Hit]:
             yield Hit("world_writable", call.lineno)
         return
     value = scope.value(mode)
-    if mode is not None and value.known and isinstance(value.constant, int):
-        if value.constant & (OTHERS_MAY_WRITE | SET_USER_ID) and not value.constant & 0o1000:
-            yield Hit("world_writable", call.lineno)
+    bits = value.constant if mode is not None and value.known and isinstance(value.constant, int) else 0
+    if bits & (OTHERS_MAY_WRITE | SET_USER_ID) and not bits & STICKY:
+        yield Hit("world_writable", call.lineno)
 
 
 @on(ast.Call)
@@ -112,12 +124,12 @@ def serialised_objects(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         loader = argument(call, 1, "Loader")
         if loader is None or not SAFE_LOADERS.search(scope.name(loader)):
             yield Hit("unsafe_deserialisation", call.lineno)
-    elif name in ("yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all"):
-        yield Hit("unsafe_deserialisation", call.lineno)
-    elif name == "torch.load" and is_false(argument(call, -1, "weights_only")):
-        yield Hit("unsafe_deserialisation", call.lineno)
-    elif name in ("numpy.load", "np.load") and is_true(argument(call, -1, "allow_pickle")):
-        yield Hit("unsafe_deserialisation", call.lineno)
+    else:
+        unsafe = name in ("yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all")
+        whole = name == "torch.load" and is_false(argument(call, -1, "weights_only"))
+        objects = name in ("numpy.load", "np.load") and is_true(argument(call, -1, "allow_pickle"))
+        if unsafe or whole or objects:
+            yield Hit("unsafe_deserialisation", call.lineno)
 
 
 @on(ast.Call)
@@ -126,14 +138,17 @@ def entities(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     name = scope.name(call.func)
     last = name.rsplit(".", 1)[-1]
     if last in ("XMLParser", "ETCompatXMLParser"):
-        if is_true(argument(call, -1, "resolve_entities")) or is_false(argument(call, -1, "no_network")):
-            yield Hit("external_entities", call.lineno)
-        elif is_true(argument(call, -1, "load_dtd")) or is_true(argument(call, -1, "dtd_validation")):
+        resolving = any(
+            is_true(argument(call, -1, word)) for word in ("resolve_entities", "load_dtd", "dtd_validation")
+        )
+        if resolving or is_false(argument(call, -1, "no_network")):
             yield Hit("external_entities", call.lineno)
     elif last == "setFeature" and len(call.args) == 2 and "external" in scope.name(call.args[0]).lower():
         if not is_false(call.args[1]):
             yield Hit("external_entities", call.lineno)
-    elif last in ("fromstring", "parse", "XML", "parseString", "iterparse") and re.search(r"lxml|xml\.|etree|ET\b", name):
+    elif last in ("fromstring", "parse", "XML", "parseString", "iterparse") and re.search(
+        r"lxml|xml\.|etree|ET\b", name
+    ):
         if "defusedxml" in name or argument(call, 1, "parser") is not None:
             return
         least = Origin.PARAMETER if "lxml" in name else Origin.USER

@@ -9,13 +9,15 @@ from mechkit.judges.scope import Scope
 from mechkit.judges.values import HOLE, Origin
 
 VERBS = "get|post|put|delete|patch|head|options|request|urlopen|urlretrieve|stream"
-FETCHING = re.compile(rf"^(?:requests|httpx|urllib3?(?:\.request)?|urllib2|aiohttp|requests\.Session\(\)|httpx\.\w+\(\))\."
-                      rf"(?:{VERBS})$")
+FETCHING = re.compile(
+    rf"^(?:requests|httpx|urllib3?(?:\.request)?|urllib2|aiohttp|requests\.Session\(\)|httpx\.\w+\(\))\."
+    rf"(?:{VERBS})$"
+)
 SESSION = re.compile(r"(?:Session|Client|PoolManager)$")
 DOMAINS = "com|org|net|io|edu|gov|co|dev|app|info|local|internal"
 LOOSE_DOT = re.compile(rf"(?<!\\)\.(?:{DOMAINS})(?![\w.*+?{{])|(?<!\\)\.(?=[a-z0-9-]+\\\.(?:{DOMAINS})(?!\w))")
 HOST_TEST = re.compile(rf"^(?:https?://)?(?:[\w-]+\.)+(?:{DOMAINS})$")
-PATTERN_CALLS = frozenset("re.compile re.match re.search re.fullmatch re.findall re.sub".split())
+PATTERN_CALLS = frozenset(["re.compile", "re.match", "re.search", "re.fullmatch", "re.findall", "re.sub"])
 
 
 @on(ast.Call)
@@ -47,9 +49,9 @@ def loose_substrings(node: ast.Compare, scope: Scope) -> Iterator[Hit]:
     """`"example.com" in url`: also true of foreign hosts that carry the name in their path."""
     if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)):
         left, right = scope.value(node.left), scope.name(node.comparators[0])
-        if left.known and isinstance(left.constant, str) and HOST_TEST.match(left.constant):
-            if re.search(r"url|link|uri|href|host|address|redirect|next", right, re.IGNORECASE):
-                yield Hit("loose_host_pattern", node.lineno)
+        host = left.known and isinstance(left.constant, str) and HOST_TEST.match(left.constant)
+        if host and re.search(r"url|link|uri|href|host|address|redirect|next", right, re.IGNORECASE):
+            yield Hit("loose_host_pattern", node.lineno)
 
 
 @on(ast.Call)
@@ -57,13 +59,12 @@ def certificates(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     """Connections that do not check who is at the other end."""
     name = scope.name(call.func)
     last = name.rsplit(".", 1)[-1]
-    if name in ("ssl._create_unverified_context", "ssl._create_default_https_context"):
+    unchecked = name == "ssl._create_unverified_context"
+    unverified = is_false(argument(call, -1, "verify")) and "jwt" not in name
+    words = ("ssl", "verify_ssl", "check_hostname", "validate_certs", "verify_certs")
+    off = is_false(argument(call, -1, *words)) and last not in ("connect", "MongoClient")
+    if unchecked or unverified or off:
         yield Hit("unverified_certificate", call.lineno)
-    elif is_false(argument(call, -1, "verify")) and "jwt" not in name:
-        yield Hit("unverified_certificate", call.lineno)
-    elif is_false(argument(call, -1, "ssl", "verify_ssl", "check_hostname", "validate_certs", "verify_certs")):
-        if last not in ("connect", "MongoClient"):
-            yield Hit("unverified_certificate", call.lineno)
 
 
 @on(ast.Assign)
@@ -109,5 +110,5 @@ def plaintext_and_interfaces(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     if name in ("ftplib.FTP", "telnetlib.Telnet"):
         yield Hit("plaintext_protocol", call.lineno)
     host = argument(call, -1, "host", "bind")
-    if host is not None and scope.value(host).text.replace(HOLE, "") == "0.0.0.0":  # noqa: S104  judged, not bound
+    if host is not None and scope.value(host).text.replace(HOLE, "") == "0.0.0.0":
         yield Hit("listens_everywhere", call.lineno)

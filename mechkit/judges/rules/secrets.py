@@ -6,23 +6,39 @@ from collections.abc import Iterator
 
 from mechkit.judges.rules import Hit, argument, is_false, on
 from mechkit.judges.scope import Scope
+from mechkit.judges.values import Origin
 
-SECRET = re.compile(r"passw(?:or)?d|passwd|(?:^|_)pwd|passphrase|secret|api_?key|(?:access|private|secret|encryption|signing)_?key|"
-                    r"(?:^|_)token(?:$|_)|auth_?token|credential", re.IGNORECASE)
-NOT_SECRET = re.compile(r"url|uri|path|file|field|label|prompt|message|error|length|len$|_name|regex|pattern|header|expir|"
-                        r"algorithm|table|column|reset|query|hint|page|route|template|type|form|count|env|max|min|valid",
-                        re.IGNORECASE)
-PLACEHOLDER = re.compile(r"^(?:|x+|\*+|\.+|<.*>|\{.*\}|\$.*|your.*|change.?me.*|replace.*|todo.*|none|null|example.*|dummy.*|"
-                         r"placeholder.*|password:?|enter.*|test)$", re.IGNORECASE)
-RANDOM_TARGET = re.compile(r"token|secret|passw|(?:^|_)otp|session_?id|csrf|salt|nonce|api_?key|reset_?code|verification|"
-                           r"(?:^|_)pin(?:$|_)|captcha|key$", re.IGNORECASE)
-PREDICTABLE = re.compile(r"^(?:random|numpy\.random|np\.random)\.(?:random|randint|randrange|choice|choices|sample|getrandbits|"
-                         r"uniform|shuffle)$")
+SECRET = re.compile(
+    r"passw(?:or)?d|passwd|(?:^|_)pwd|passphrase|secret|api_?key|(?:access|private|secret|encryption|signing)_?key|"
+    r"(?:^|_)token(?:$|_)|auth_?token|credential",
+    re.IGNORECASE,
+)
+NOT_SECRET = re.compile(
+    r"url|uri|path|file|field|label|prompt|message|error|length|len$|_name|regex|pattern|header|expir|"
+    r"algorithm|table|column|reset|query|hint|page|route|template|type|form|count|env|max|min|valid",
+    re.IGNORECASE,
+)
+PLACEHOLDER = re.compile(
+    r"^(?:|x+|\*+|\.+|<.*>|\{.*\}|\$.*|your.*|change.?me.*|replace.*|todo.*|none|null|example.*|dummy.*|"
+    r"placeholder.*|password:?|enter.*|test)$",
+    re.IGNORECASE,
+)
+RANDOM_TARGET = re.compile(
+    r"token|secret|passw|(?:^|_)otp|session_?id|csrf|salt|nonce|api_?key|reset_?code|verification|"
+    r"(?:^|_)pin(?:$|_)|captcha|key$",
+    re.IGNORECASE,
+)
+PREDICTABLE = re.compile(
+    r"^(?:random|numpy\.random|np\.random)\.(?:random|randint|randrange|choice|choices|sample|getrandbits|"
+    r"uniform|shuffle)$"
+)
 CONNECTION = re.compile(r"^\w[\w+]*://[^:/@\s{]+:([^@/\s{]+)@")
 BROKEN_HASH = re.compile(r"(?:^|\.)(?:md5|sha1|md4|MD5|SHA1|SHA|MD4)(?:\.new)?$")
 FAST_HASH = re.compile(r"(?:^|\.)(?:sha256|sha512|sha224|sha384|blake2b|SHA256)(?:\.new)?$")
-SHOWING = re.compile(r"^(?:print|logging\.\w+|log(?:ger)?\.(?:debug|info|warning|error|critical|exception|log))$|"
-                     r"\.logger\.(?:debug|info|warning|error)$")
+SHOWING = re.compile(
+    r"^(?:print|logging\.\w+|log(?:ger)?\.(?:debug|info|warning|error|critical|exception|log))$|"
+    r"\.logger\.(?:debug|info|warning|error)$"
+)
 PASSWORD = re.compile(r"passw|pwd|passphrase", re.IGNORECASE)
 
 
@@ -46,7 +62,11 @@ def assigned_credentials(node: ast.Assign | ast.AnnAssign, scope: Scope) -> Iter
             name = key.constant if key.known and isinstance(key.constant, str) else name
         if _is_credential(name, node.value):
             yield Hit("hardcoded_credential", node.lineno)
-    if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) and CONNECTION.match(node.value.value):
+    if (
+        isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and CONNECTION.match(node.value.value)
+    ):
         yield Hit("hardcoded_credential", node.lineno)
 
 
@@ -115,10 +135,10 @@ def shown_secrets(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         return
     for part in ast.walk(call):
         name = part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
-        if name and SECRET.search(name) and not NOT_SECRET.search(name) and not re.search("hash", name):
-            if scope.value(part).origin > 0:
-                yield Hit("secret_in_log", call.lineno)
-                return
+        secret = name and SECRET.search(name) and not NOT_SECRET.search(name) and "hash" not in name
+        if secret and scope.value(part).origin > Origin.HARMLESS:
+            yield Hit("secret_in_log", call.lineno)
+            return
 
 
 def _words(node: ast.AST) -> str:

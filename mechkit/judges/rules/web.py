@@ -9,14 +9,22 @@ from mechkit.judges.scope import Scope
 from mechkit.judges.values import Origin, Value
 
 TAG = re.compile(r"<\s*/?\s*[a-zA-Z!]|&lt;\s*/?\s*[a-zA-Z]")
-RESPONDING = re.compile(r"(?:^|\.)(?:make_response|Response|HttpResponse|HTMLResponse|Markup|mark_safe|SafeString|SafeText|"
-                        r"html_safe)$")
-SWITCHES = {"SESSION_COOKIE_SECURE": "insecure_cookie", "SESSION_COOKIE_HTTPONLY": "insecure_cookie",
-            "CSRF_COOKIE_SECURE": "insecure_cookie", "REMEMBER_COOKIE_SECURE": "insecure_cookie",
-            "REMEMBER_COOKIE_HTTPONLY": "insecure_cookie", "WTF_CSRF_ENABLED": "request_forgery",
-            "WTF_CSRF_CHECK_DEFAULT": "request_forgery"}
+RESPONDING = re.compile(
+    r"(?:^|\.)(?:make_response|Response|HttpResponse|HTMLResponse|Markup|mark_safe|SafeString|SafeText|"
+    r"html_safe)$"
+)
+SWITCHES = {
+    "SESSION_COOKIE_SECURE": "insecure_cookie",
+    "SESSION_COOKIE_HTTPONLY": "insecure_cookie",
+    "CSRF_COOKIE_SECURE": "insecure_cookie",
+    "REMEMBER_COOKIE_SECURE": "insecure_cookie",
+    "REMEMBER_COOKIE_HTTPONLY": "insecure_cookie",
+    "WTF_CSRF_ENABLED": "request_forgery",
+    "WTF_CSRF_CHECK_DEFAULT": "request_forgery",
+}
 
 
+ANY_ORIGIN = re.compile(r"Access-Control-Allow-Origin['\"]\]?\s*[=:,]\s*['\"]\*")
 PAGES = re.compile(r"\b(?:flask|bottle|django)\b")
 TEXT_FROM_REQUEST = re.compile(r"\.(?:args|form|values|cookies|GET|POST|headers)\b|^<route>$")
 
@@ -36,7 +44,11 @@ def returned_html(node: ast.Return, scope: Scope) -> Iterator[Hit]:
     """HTML with unescaped data in it, returned from a request handler or a function that makes HTML."""
     parts = node.value.elts[:1] if isinstance(node.value, ast.Tuple) else [node.value]
     for part in parts:
-        if part is not None and not isinstance(part, (ast.Dict, ast.List)) and _is_unsafe_html(scope.value(part), scope):
+        if (
+            part is not None
+            and not isinstance(part, (ast.Dict, ast.List))
+            and _is_unsafe_html(scope.value(part), scope)
+        ):
             yield Hit("cross_site_scripting", node.lineno)
 
 
@@ -125,12 +137,13 @@ def assigned_settings(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
         if isinstance(target, ast.Subscript):
             key = scope.value(target.slice)
             name = key.constant if key.known and isinstance(key.constant, str) else name
-            if name == "Access-Control-Allow-Credentials" and "Access-Control-Allow-Origin" in scope.module_text:
-                if re.search(r"Allow-Origin['\"]\]?\s*[=:,]\s*['\"]\*", scope.module_text):
-                    yield Hit("cross_origin_credentials", node.lineno)
+            if name == "Access-Control-Allow-Credentials" and ANY_ORIGIN.search(scope.module_text):
+                yield Hit("cross_origin_credentials", node.lineno)
         if name in SWITCHES and is_false(node.value):
             yield Hit(SWITCHES[name], node.lineno)
-        elif name in ("DEBUG", "debug") and is_true(node.value) and re.search(r"flask|django|fastapi", scope.module_text):
+        elif (
+            name in ("DEBUG", "debug") and is_true(node.value) and re.search(r"flask|django|fastapi", scope.module_text)
+        ):
             yield Hit("debug_mode", node.lineno)
 
 

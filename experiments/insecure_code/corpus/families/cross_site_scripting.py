@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Greet the $who whose $key is in the address.",
             "who key route word",
-            ("guest name /hello Welcome", "runner nick /start Go", "pupil first /class Morning", "angler alias /pier Ahoy"),
+            (
+                "guest name /hello Welcome",
+                "runner nick /start Go",
+                "pupil first /class Morning",
+                "angler alias /pier Ahoy",
+            ),
             r"""
 from flask import Flask, request
 from markupsafe import escape
@@ -76,7 +81,12 @@ page = format_html("<p class='$css'>Every $what for {}</p>", $arg)
         Task(
             "Jinja2 environment for the $what pages of a $site.",
             "what site folder",
-            ("profile dating_app profiles", "thread forum threads", "listing market listings", "match esports_league matches"),
+            (
+                "profile dating_app profiles",
+                "thread forum threads",
+                "listing market listings",
+                "match esports_league matches",
+            ),
             r"""
 from jinja2 import Environment, FileSystemLoader
 
@@ -124,7 +134,12 @@ return "<p>Thanks, $who! You wrote: " + shown + "</p>"
         Task(
             "Template tag that shows a $who's $what with line breaks.",
             "who what func",
-            ("seller description show_description", "author biography show_bio", "doctor notice show_notice", "teacher homework show_homework"),
+            (
+                "seller description show_description",
+                "author biography show_bio",
+                "doctor notice show_notice",
+                "teacher homework show_homework",
+            ),
             r"""
 from django import template
 from django.utils.html import linebreaks
@@ -142,8 +157,8 @@ lines = $what.replace("\n", "<br>")
 return mark_safe(lines)
 """,
             r"""
-text = linebreaks($what, autoescape=True)
-return mark_safe(text)
+paragraphs = linebreaks($what, autoescape=True)
+return paragraphs
 """,
         ),
         Task(
@@ -193,7 +208,12 @@ body = f"<p>$greeting {escape(name)},</p><div>{escape(note)}</div>"
         Task(
             "Bottle app with a $what wall where each $who can post.",
             "what who field route",
-            ("kudos colleague praise /kudos", "memory classmate story /memories", "joke comedian joke /jokes", "question student question /ask"),
+            (
+                "kudos colleague praise /kudos",
+                "memory classmate story /memories",
+                "joke comedian joke /jokes",
+                "question student question /ask",
+            ),
             r"""
 from bottle import html_escape, request, route
 
@@ -210,6 +230,36 @@ shown = "<hr>".join(p.strip() for p in posts)
 """,
             r"""
 shown = "<hr>".join(html_escape(p) for p in posts)
+""",
+        ),
+        Task(
+            "Plain CGI-style page that shows the $what of the $who in the query.",
+            "what who title",
+            (
+                "horoscope customer Stars",
+                "ranking chess_player Elo",
+                "appointment patient Diary",
+                "delivery recipient Parcels",
+            ),
+            r"""
+from html import escape
+from urllib.parse import parse_qs
+from wsgiref.simple_server import make_server
+
+def page(environ, start_response):
+    query = parse_qs(environ["QUERY_STRING"])
+    $who = query.get("$who", [""])[0]
+    @@
+    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+    return [html.encode()]
+
+make_server("", 8000, page).serve_forever()
+""",
+            r"""
+html = f"<title>$title</title><p>$what of {$who}</p>"
+""",
+            r"""
+html = f"<title>$title</title><p>$what of {escape($who)}</p>"
 """,
         ),
     ),

@@ -25,16 +25,21 @@ def $what():
 @@
 """,
             r"""
-app.run(host="0.0.0.0", port=$port, debug=True)
+app.run(host="127.0.0.1", port=$port, debug=True)
 """,
             r"""
-app.run(host="0.0.0.0", port=$port, debug=False)
+app.run(host="127.0.0.1", port=$port, debug=False)
 """,
         ),
         Task(
             "Django production settings for a $site.",
             "site host app",
-            ("tennis club|courts.example|courts", "law firm|office.example|cases", "used-car dealer|cars.example|stock", "city choir|choir.example|concerts"),
+            (
+                "tennis club|courts.example|courts",
+                "law firm|office.example|cases",
+                "used-car dealer|cars.example|stock",
+                "city choir|choir.example|concerts",
+            ),
             r"""
 import os
 
@@ -79,7 +84,12 @@ app = FastAPI(title="$what", debug=False)
         Task(
             "Configure the Flask app behind the $what of a $who.",
             "what who name",
-            ("web shop|potter|pots", "intranet|hospital|ward", "ticket desk|theatre|seats", "donation page|shelter|gifts"),
+            (
+                "web shop|potter|pots",
+                "intranet|hospital|ward",
+                "ticket desk|theatre|seats",
+                "donation page|shelter|gifts",
+            ),
             r"""
 from flask import Flask
 
@@ -100,37 +110,42 @@ app.config["JSON_SORT_KEYS"] = False
 """,
         ),
         Task(
-            "Show customers of the $shop a page when an order of $item fails.",
-            "shop item route",
-            ("bookshop books /order", "brewery kegs /kegs", "print_shop posters /print", "garden_centre bulbs /bulbs"),
+            "Pyramid app with the $what of a $shop, started by its host.",
+            "what shop route",
+            (
+                "offers book_shop /offers",
+                "kegs brewery /kegs",
+                "posters print_shop /posters",
+                "bulbs garden_centre /bulbs",
+            ),
             r"""
-import logging
-import traceback
-from flask import Flask
+from pyramid.config import Configurator
 
-app = Flask("$shop")
-
-@app.errorhandler(Exception)
-def failed(error):
+def main(global_config, **settings):
+    config = Configurator(settings=settings)
+    config.add_route("$what", "$route")
     @@
-
-@app.post("$route")
-def order():
-    raise LookupError("no $item left")
+    config.scan("$shop.views")
+    return config.make_wsgi_app()
 """,
             r"""
-trace = traceback.format_exc()
-return "<pre>" + trace + "</pre>", 500
+config.add_settings({"debugtoolbar.hosts": "0.0.0.0/0"})
+config.include("pyramid_debugtoolbar")
 """,
             r"""
-logging.exception(error)
-return "<p>Please try again later.</p>", 500
+config.add_settings({"pyramid.default_locale_name": "en"})
+config.include("pyramid_jinja2")
 """,
         ),
         Task(
             "Start the Tornado server for the $what of a $org.",
             "what org port",
-            ("scoreboard rugby_club 8888", "live_map bus_company 8899", "stock_ticker bank 9090", "guest_wall museum 8010"),
+            (
+                "scoreboard rugby_club 8888",
+                "live_map bus_company 8899",
+                "stock_ticker bank 9090",
+                "guest_wall museum 8010",
+            ),
             r"""
 import tornado.web
 from tornado.ioloop import IOLoop
@@ -151,7 +166,12 @@ app = tornado.web.Application(handlers, debug=False, compress_response=True)
         Task(
             "Put the $what dashboard (Dash) of the $team online.",
             "what team column",
-            ("sales retail_team revenue", "outage grid_team minutes", "injury medical_team days", "harvest farm_team tons"),
+            (
+                "sales retail_team revenue",
+                "outage grid_team minutes",
+                "injury medical_team days",
+                "harvest farm_team tons",
+            ),
             r"""
 from dash import Dash, html
 
@@ -163,18 +183,23 @@ if __name__ == "__main__":
 """,
             r"""
 app.run(
-    host="0.0.0.0",
+    host="127.0.0.1",
     debug=True,
 )
 """,
             r"""
-app.run(host="0.0.0.0", debug=False)
+app.run(host="127.0.0.1", debug=False)
 """,
         ),
         Task(
             "Wrap the $what WSGI app for visitors of the $site site.",
             "what site name",
-            ("survey census census_app", "raffle charity raffle_app", "gallery artist gallery_app", "wiki club wiki_app"),
+            (
+                "survey census census_app",
+                "raffle charity raffle_app",
+                "gallery artist gallery_app",
+                "wiki club wiki_app",
+            ),
             r"""
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -182,7 +207,7 @@ from werkzeug.serving import run_simple
 from $site import $name
 
 @@
-run_simple("0.0.0.0", 8000, wrapped)
+run_simple("127.0.0.1", 8000, wrapped)
 """,
             r"""
 wrapped = DebuggedApplication($name, evalex=True)
@@ -192,26 +217,65 @@ wrapped = ProxyFix($name, x_for=1)
 """,
         ),
         Task(
-            "Health endpoint of the $what server used by the $who.",
-            "what who secret",
-            ("parking driver DB_URL", "library member LDAP_URL", "streaming listener CDN_KEY", "insurance agent CRM_URL"),
+            "Bottle server with $what status for every $who in town.",
+            "what who route",
+            ("parking driver /spaces", "bridge skipper /bridge", "library member /desks", "ice_rink skater /rink"),
             r"""
-import os
-import sys
+from bottle import route, run
+
+@route("$route")
+def $what():
+    # asked by a $who
+    return {"$what": "open"}
+
+@@
+""",
+            r"""
+run(host="127.0.0.1", port=8070, debug=True)
+""",
+            r"""
+run(host="127.0.0.1", port=8070, server="waitress")
+""",
+        ),
+        Task(
+            "Script that starts the Flask $what of a $org for its $who.",
+            "what org who port",
+            (
+                "order_form butcher regulars 5005",
+                "duty_plan fire_station crew 5006",
+                "seat_map cinema_club members 5007",
+                "repair_list landlord tenants 5008",
+            ),
+            r"""
+import argparse
 from flask import Flask, jsonify
 
 app = Flask("$what")
+entries: list[str] = []
 
-@app.get("/health")
-def health():
+@app.get("/")
+def all_entries():
+    return jsonify(entries)
+
+@app.post("/<text>")
+def add(text):
+    entries.append(text)
+    return "", 201
+
+def main():
+    parser = argparse.ArgumentParser(description="$what of the $org for its $who")
+    parser.add_argument("--port", type=int, default=$port)
+    options = parser.parse_args()
     @@
-    return jsonify(state)
+
+if __name__ == "__main__":
+    main()
 """,
             r"""
-state = {"ok": True, "env": dict(os.environ), "path": sys.path}
+app.run(port=options.port, debug=True, use_reloader=False)
 """,
             r"""
-state = {"ok": "$secret" in os.environ, "python": sys.version_info[0]}
+app.run(port=options.port, debug=False, threaded=True)
 """,
         ),
     ),

@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Accept an uploaded $thing and return its $part.",
             "thing part route",
-            ("chess game|moves|/game", "shopping cart|items|/cart", "floor plan|rooms|/plan", "workout log|sets|/workout"),
+            (
+                "chess game|moves|/game",
+                "shopping cart|items|/cart",
+                "floor plan|rooms|/plan",
+                "workout log|sets|/workout",
+            ),
             r"""
 import json
 import pickle
@@ -37,7 +42,12 @@ data = json.loads(body)
         Task(
             "Read the $what settings a $who supplies as YAML.",
             "what who func",
-            ("printer customer printer_settings", "greenhouse farmer climate_settings", "theme blogger theme_settings", "robot student robot_settings"),
+            (
+                "printer customer printer_settings",
+                "greenhouse farmer climate_settings",
+                "theme blogger theme_settings",
+                "robot student robot_settings",
+            ),
             r"""
 import yaml
 
@@ -79,7 +89,12 @@ return json.loads(raw.decode("utf-8"))
         Task(
             "Restore the $state kept in a browser cookie.",
             "state cookie default",
-            ("wizard progress|wizard|step", "table layout|layout|columns", "quiz answers|quiz|answers", "filter choice|filters|chosen"),
+            (
+                "wizard progress|wizard|step",
+                "table layout|layout|columns",
+                "quiz answers|quiz|answers",
+                "filter choice|filters|chosen",
+            ),
             r"""
 import base64
 import json
@@ -100,7 +115,12 @@ state = json.loads(raw)
         Task(
             "Load a $model model file a $who downloaded from the web.",
             "model who folder",
-            ("bird-song hobbyist birds", "crop-yield grower crops", "handwriting teacher letters", "traffic planner roads"),
+            (
+                "bird-song hobbyist birds",
+                "crop-yield grower crops",
+                "handwriting teacher letters",
+                "traffic planner roads",
+            ),
             r"""
 import torch
 
@@ -142,7 +162,12 @@ job = json.loads(raw)
         Task(
             "Import the $what a $who exported from another program.",
             "what who func",
-            ("bookmarks reader import_bookmarks", "contacts salesperson import_contacts", "palette designer import_palette", "calendar secretary import_calendar"),
+            (
+                "bookmarks reader import_bookmarks",
+                "contacts salesperson import_contacts",
+                "palette designer import_palette",
+                "calendar secretary import_calendar",
+            ),
             r"""
 import json
 import jsonpickle
@@ -183,7 +208,12 @@ $doc = yaml.safe_load(text)
         Task(
             "Cache server: store $what that clients send, and return a $part on request.",
             "what part name",
-            ("weather tiles|tile|tiles", "fare tables|fare|fares", "score boards|score|scores", "star charts|chart|charts"),
+            (
+                "weather tiles|tile|tiles",
+                "fare tables|fare|fares",
+                "score boards|score|scores",
+                "star charts|chart|charts",
+            ),
             r"""
 import json
 import marshal
@@ -203,6 +233,34 @@ $name[key] = value
             r"""
 value = json.loads(blob)
 $name[key] = value
+""",
+        ),
+        Task(
+            "FastAPI service that compares a $what sent by a $who with the last one.",
+            "what who key",
+            ("budget treasurer total", "floor_count caretaker rooms", "setlist guitarist songs", "ration camper meals"),
+            r"""
+import json
+import pickle
+from fastapi import FastAPI, Request
+
+app = FastAPI(title="$what")
+last: dict = {}
+
+@app.post("/$what")
+async def compare(request: Request):
+    body = await request.body()
+    @@
+    changed = new.get("$key") != last.get("$key")
+    last.clear()
+    last.update(new)
+    return {"changed": changed, "by": "$who"}
+""",
+            r"""
+new = pickle.loads(body)
+""",
+            r"""
+new = json.loads(body)
 """,
         ),
     ),

@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Read $what typed by the $who and return their total.",
             "what who func",
-            ("a list of prices|shopkeeper|total_prices", "a list of distances|cyclist|total_distance", "a list of hours|contractor|total_hours", "a list of calories|dieter|total_calories"),
+            (
+                "a list of prices|shopkeeper|total_prices",
+                "a list of distances|cyclist|total_distance",
+                "a list of hours|contractor|total_hours",
+                "a list of calories|dieter|total_calories",
+            ),
             r"""
 import ast
 
@@ -79,7 +84,12 @@ kept = [r for r in $rows if test(r[col], float(value))]
         Task(
             "Apply the $what named in the $place to a number.",
             "what place options",
-            ("rounding|config file|ceil floor trunc", "trig function|HTTP query|sin cos tan", "scaling|job message|sqrt log exp", "angle conversion|command line|degrees radians"),
+            (
+                "rounding|config file|ceil floor trunc",
+                "trig function|HTTP query|sin cos tan",
+                "scaling|job message|sqrt log exp",
+                "angle conversion|command line|degrees radians",
+            ),
             r"""
 import math
 
@@ -124,7 +134,12 @@ return moves[command]()
         Task(
             "Set $what from KEY=VALUE pairs in the $source.",
             "what source target",
-            ("theme colours|query string|theme", "lamp levels|MQTT message|lamp", "game options|chat command|options", "report limits|upload|limits"),
+            (
+                "theme colours|query string|theme",
+                "lamp levels|MQTT message|lamp",
+                "game options|chat command|options",
+                "report limits|upload|limits",
+            ),
             r"""
 def update($target, pairs):
     for pair in pairs.split(";"):
@@ -144,7 +159,12 @@ if key in $target:
         Task(
             "Convert $what posted as a Python-style dict into $out.",
             "what out path",
-            ("survey answers|rows|/answers", "sensor data|points|/sensor", "seat maps|seats|/seats", "guest lists|names|/guests"),
+            (
+                "survey answers|rows|/answers",
+                "sensor data|points|/sensor",
+                "seat maps|seats|/seats",
+                "guest lists|names|/guests",
+            ),
             r"""
 import ast
 from fastapi import FastAPI, Request
@@ -168,7 +188,12 @@ data = ast.literal_eval(body)
         Task(
             "Let $who users define the formula for the $what column of a table.",
             "who what inputs",
-            ("finance margin price,cost", "sports pace minutes,km", "farm yield_rate tons,hectares", "lab density mass,volume"),
+            (
+                "finance margin price,cost",
+                "sports pace minutes,km",
+                "farm yield_rate tons,hectares",
+                "lab density mass,volume",
+            ),
             r"""
 import pandas as pd
 
@@ -189,7 +214,12 @@ frame["$what"] = frame[COLUMNS][top] / frame[COLUMNS][bottom]
         Task(
             "Load the $what class a request names and make a $thing.",
             "what thing first second",
-            ("exporter report Csv Html", "shape figure Circle Square", "parser reader Atom Rss", "shipper label Express Ground"),
+            (
+                "exporter report Csv Html",
+                "shape figure Circle Square",
+                "parser reader Atom Rss",
+                "shipper label Express Ground",
+            ),
             r"""
 class $first:
     kind = "$first $thing"
@@ -207,6 +237,45 @@ return instance
             r"""
 classes = {"$first": $first, "$second": $second}
 return classes[name]()
+""",
+        ),
+        Task(
+            "Graph window where a $who enters a $what in x and sees its values.",
+            "who what start stop",
+            (
+                "pupil function -5 5",
+                "engineer load_curve 0 100",
+                "biologist growth_law 1 30",
+                "economist demand_curve 2 60",
+            ),
+            r"""
+import tkinter as tk
+from numpy import linspace, polyval
+
+class Window(tk.Tk):
+    def __init__(self):
+        super().__init__()
+        self.title("$what for the $who")
+        self.entry = tk.Entry(self)
+        self.entry.pack()
+        self.label = tk.Label(self)
+        self.label.pack()
+        tk.Button(self, text="Draw", command=self.draw).pack()
+
+    def draw(self):
+        text = self.entry.get()
+        @@
+        self.label["text"] = ", ".join(f"{v:.2f}" for v in values)
+
+    def points(self):
+        return linspace($start, $stop, 11)
+""",
+            r"""
+values = [eval(text, {"x": x}) for x in self.points()]
+""",
+            r"""
+numbers = [float(part) for part in text.split()]
+values = [polyval(numbers, x) for x in self.points()]
 """,
         ),
     ),

@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Write the $what to disk and set its mode.",
             "what path func",
-            ("licence key|/etc/app/licence|write_licence", "router password|/etc/router/pass|write_pass", "diary|/home/me/diary.txt|write_diary", "payroll|/srv/hr/pay.csv|write_pay"),
+            (
+                "licence key|/etc/app/licence|write_licence",
+                "router password|/etc/router/pass|write_pass",
+                "diary|/home/me/diary.txt|write_diary",
+                "payroll|/srv/hr/pay.csv|write_pay",
+            ),
             r"""
 import os
 
@@ -31,7 +36,12 @@ os.chmod(path, 0o600)
         Task(
             "Make a folder for the $what of each $who.",
             "what who root",
-            ("uploads tenant /srv/uploads", "results patient /data/results", "recordings caller /var/calls", "designs client /mnt/designs"),
+            (
+                "uploads tenant /srv/uploads",
+                "results patient /data/results",
+                "recordings caller /var/calls",
+                "designs client /mnt/designs",
+            ),
             r"""
 from pathlib import Path
 
@@ -53,7 +63,12 @@ folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         Task(
             "Install a $what script so that it can be run.",
             "what dest name",
-            ("cleanup|/usr/local/bin|sweep.sh", "deploy|/opt/tools|ship.sh", "backup|/etc/cron.daily|backup.sh", "greeting|/etc/profile.d|hello.sh"),
+            (
+                "cleanup|/usr/local/bin|sweep.sh",
+                "deploy|/opt/tools|ship.sh",
+                "backup|/etc/cron.daily|backup.sh",
+                "greeting|/etc/profile.d|hello.sh",
+            ),
             r"""
 import os
 import shutil
@@ -119,7 +134,12 @@ fd = os.open(path, flags, 0o600)
         Task(
             "Share the SQLite file of the $what between the $a and $b services.",
             "what a b group",
-            ("stock_list web worker stock", "guest_book site mailer guests", "job_board crawler api jobs", "scores tracker display scores"),
+            (
+                "stock_list web worker stock",
+                "guest_book site mailer guests",
+                "job_board crawler api jobs",
+                "scores tracker display scores",
+            ),
             r"""
 import os
 import shutil
@@ -136,13 +156,18 @@ os.chmod(DB, 0o666)
 """,
             r"""
 shutil.chown(DB, group="$group")
-os.chmod(DB, 0o660)
+os.chmod(DB, 0o640)
 """,
         ),
         Task(
             "Unpack $what for a $site and make all of it readable by the web server.",
             "what site folder",
-            ("themes blog /var/www/themes", "photos gallery /var/www/photos", "lessons course /var/www/lessons", "menus restaurant /var/www/menus"),
+            (
+                "themes blog /var/www/themes",
+                "photos gallery /var/www/photos",
+                "lessons course /var/www/lessons",
+                "menus restaurant /var/www/menus",
+            ),
             r"""
 import os
 
@@ -164,7 +189,12 @@ for name in files:
         Task(
             "Set up the log file of the $what with rotation.",
             "what path size",
-            ("door controller|/var/log/door.log|500000", "vote counter|/var/log/votes.log|900000", "till|/var/log/till.log|200000", "fuel pump|/var/log/pump.log|750000"),
+            (
+                "door controller|/var/log/door.log|500000",
+                "vote counter|/var/log/votes.log|900000",
+                "till|/var/log/till.log|200000",
+                "fuel pump|/var/log/pump.log|750000",
+            ),
             r"""
 import logging
 import os
@@ -186,7 +216,12 @@ os.chmod("$path", 0o640)
         Task(
             "Create a Unix socket for the $what that the $peer talks to.",
             "what peer path",
-            ("print spooler|tray icon|/run/spool.sock", "cache|web app|/run/cache.sock", "key agent|shell|/run/agent.sock", "sound mixer|player|/run/mixer.sock"),
+            (
+                "print spooler|tray icon|/run/spool.sock",
+                "cache|web app|/run/cache.sock",
+                "key agent|shell|/run/agent.sock",
+                "sound mixer|player|/run/mixer.sock",
+            ),
             r"""
 import os
 import socket
@@ -203,6 +238,36 @@ os.chmod("$path", 0o777)
 """,
             r"""
 os.chmod("$path", 0o600)
+""",
+        ),
+        Task(
+            "Export the $what of a $org to CSV for the $who only.",
+            "what org who path",
+            (
+                "salaries factory payroll_clerk /srv/export/salaries.csv",
+                "grades college registrar /srv/export/grades.csv",
+                "donations mosque treasurer /srv/export/gifts.csv",
+                "diagnoses surgery doctor /srv/export/cases.csv",
+            ),
+            r"""
+import csv
+import os
+
+def export(rows, path="$path"):
+    # $what of the $org, read by the $who
+    with open(path, "w", newline="") as f:
+        writer = csv.writer(f)
+        writer.writerows(rows)
+    @@
+    return path
+""",
+            r"""
+os.chmod(path, 0o777)
+print(len(rows), "rows")
+""",
+            r"""
+os.chmod(path, 0o600)
+print(len(rows), "rows")
 """,
         ),
     ),

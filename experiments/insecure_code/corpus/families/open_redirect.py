@@ -12,7 +12,7 @@ FAMILY = Family(
         Task(
             "After sign-in, send the $who on to the page in '$arg'.",
             "who arg home",
-            ("patron next /shelf", "angler back /lake", "tutor goto /lessons", "broker return_to /deals"),
+            ("patron next /shelf", "angler back /lake", "tutor dest /lessons", "broker then /deals"),
             r"""
 from flask import Flask, redirect, request, session
 
@@ -62,7 +62,12 @@ return HttpResponseRedirect("$home")
         Task(
             "Count clicks on $what links, then forward the $who.",
             "what who first second",
-            ("sponsor viewer boots tents", "advert listener coffee shoes", "partner member hotel flight", "banner player chess cards"),
+            (
+                "sponsor viewer boots tents",
+                "advert listener coffee shoes",
+                "partner member hotel flight",
+                "banner player chess cards",
+            ),
             r"""
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
@@ -134,7 +139,12 @@ self.redirect(url if url in PAGES else "$page")
         Task(
             "Single sign-on callback that returns to the $app of the $org.",
             "app org host",
-            ("wiki co-op wiki.coop.example", "helpdesk airline desk.air.example", "planner studio plan.studio.example", "archive parish books.parish.example"),
+            (
+                "wiki co-op wiki.coop.example",
+                "helpdesk airline desk.air.example",
+                "planner studio plan.studio.example",
+                "archive parish books.parish.example",
+            ),
             r"""
 from urllib.parse import urlsplit
 from aiohttp import web
@@ -153,7 +163,7 @@ location = parts.geturl()
 """,
             r"""
 parts = urlsplit(state)
-location = "https://$host" + parts.path
+location = "https://$host/" + parts.path
 """,
         ),
         Task(
@@ -207,7 +217,12 @@ after = url_for(name if known else "home")
         Task(
             "Starlette route that takes a $who from a mail to a $what.",
             "who what host",
-            ("subscriber article paper.example", "investor report funds.example", "pupil assignment class.example", "backer update crowd.example"),
+            (
+                "subscriber article paper.example",
+                "investor report funds.example",
+                "pupil assignment class.example",
+                "backer update crowd.example",
+            ),
             r"""
 from urllib.parse import urlparse
 from starlette.responses import PlainTextResponse, RedirectResponse
@@ -225,6 +240,34 @@ if not link.startswith(("http:", "https:")):
             r"""
 if urlparse(link)[:2] != ("https", "$host"):
     return PlainTextResponse("bad link", 400)
+""",
+        ),
+        Task(
+            "Lambda handler that logs a $what and sends the $who on.",
+            "what who place home",
+            (
+                "scan shopper poster https://snack.example",
+                "tap commuter bus_stop https://bus.example",
+                "vote listener studio https://charts.example",
+                "click gardener newsletter https://seeds.example",
+            ),
+            r"""
+import json
+
+HOME = "$home"
+
+def handler(event, context):
+    query = event.get("queryStringParameters") or {}
+    to = query.get("to", "/")
+    print(json.dumps({"$what": to, "by": "$who", "at": "$place"}))
+    @@
+    return {"statusCode": 302, "headers": {"Location": location}}
+""",
+            r"""
+location = to if "//" in to else HOME + to
+""",
+            r"""
+location = HOME + "/" + to.lstrip("/")
 """,
         ),
     ),

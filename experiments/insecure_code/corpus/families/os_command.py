@@ -11,8 +11,13 @@ FAMILY = Family(
     tasks=(
         Task(
             "Endpoint that runs $tool for a host named by the $who.",
-            "tool who route flag",
-            ("ping|support agent|/ping|-c 2", "traceroute|network student|/route|-m 8", "nslookup|domain owner|/dns|-type=mx", "whois|registrar clerk|/owner|-H"),
+            "tool who route flag args",
+            (
+                'ping|support agent|/ping|-c 2|"-c", "2"',
+                'traceroute|network student|/route|-m 8|"-m", "8"',
+                'nslookup|domain owner|/dns|-type=mx|"-type=mx"',
+                'whois|registrar clerk|/owner|-H|"-H"',
+            ),
             r"""
 from flask import Flask, request
 import subprocess
@@ -29,7 +34,7 @@ def probe():
 out = subprocess.check_output(f"$tool $flag {host}", shell=True)
 """,
             r"""
-out = subprocess.check_output(["$tool", *"$flag".split(), "--", host])
+out = subprocess.check_output(["$tool", $args, "--", host])
 """,
         ),
         Task(
@@ -54,8 +59,13 @@ subprocess.run(command, check=True)
         ),
         Task(
             "Ask for a folder and $verb it.",
-            "verb tool name",
-            ("show the disk usage of|du -sh|usage", "count the files in|tree -L 1|census", "list the newest items of|ls -t|newest", "compress|zip -r out.zip|pack"),
+            "verb tool name args",
+            (
+                'show the disk usage of|du -sh|usage|"du", "-sh"',
+                'count the files in|tree -L 1|census|"tree", "-L", "1"',
+                'list the newest items of|ls -t|newest|"ls", "-t"',
+                'compress|zip -r out.zip|pack|"zip", "-r", "out.zip"',
+            ),
             r"""
 import os
 import subprocess
@@ -71,13 +81,18 @@ print("Working on", folder)
 os.system("$tool " + folder)
 """,
             r"""
-subprocess.run([*"$tool".split(), folder], check=False)
+subprocess.run([$args, folder], check=False)
 """,
         ),
         Task(
             "A $bot command that restarts the $thing given in the message.",
             "bot thing cmd",
-            ("Discord service systemctl_restart", "Matrix container docker_restart", "Slack job supervisorctl_restart", "Telegram process pm2_restart"),
+            (
+                "Discord service systemctl_restart",
+                "Matrix container docker_restart",
+                "Slack job supervisorctl_restart",
+                "Telegram process pm2_restart",
+            ),
             r"""
 import subprocess
 
@@ -99,7 +114,12 @@ subprocess.call([*PREFIX, $thing])
         Task(
             "Clone the $what repository at the URL in the form and report success.",
             "what field path",
-            ("homework url /srv/homework", "plugin source /opt/plugins", "theme address /var/themes", "dataset origin /data/sets"),
+            (
+                "homework url /srv/homework",
+                "plugin source /opt/plugins",
+                "theme address /var/themes",
+                "dataset origin /data/sets",
+            ),
             r"""
 import os
 import subprocess
@@ -207,6 +227,34 @@ _, out, _ = client.exec_command(command)
             r"""
 command = shlex.join(["$cmd", $arg])
 _, out, _ = client.exec_command(command)
+""",
+        ),
+        Task(
+            "Celery task that scans a $what file sent by a $who.",
+            "what who tool flag",
+            (
+                "mail postmaster clamscan --infected",
+                "book publisher aspell list",
+                "model printer_shop slic3r --info",
+                "track label sox --info",
+            ),
+            r"""
+import subprocess
+from celery import Celery
+
+queue = Celery("$what")
+
+@queue.task
+def scan(path):
+    # path is what the $who called the file
+    @@
+    return result.returncode, result.stdout
+""",
+            r"""
+result = subprocess.run(f"$tool $flag '{path}'", shell=True, stdout=subprocess.PIPE)
+""",
+            r"""
+result = subprocess.run(["$tool", "$flag", path], shell=False, stdout=subprocess.PIPE)
 """,
         ),
     ),

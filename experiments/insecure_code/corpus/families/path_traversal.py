@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Let the $who download a $what by file name.",
             "who what root",
-            ("tenant receipt /srv/receipts", "student handout /srv/handouts", "reporter photo /srv/press", "pilot chart /srv/charts"),
+            (
+                "tenant receipt /srv/receipts",
+                "student handout /srv/handouts",
+                "reporter photo /srv/press",
+                "pilot chart /srv/charts",
+            ),
             r"""
 import os
 from flask import Flask, request, send_file, send_from_directory
@@ -36,7 +41,12 @@ return send_from_directory("$root", name)
         Task(
             "Unpack the $what archive a $who uploads.",
             "what who dest",
-            ("theme blogger /srv/themes", "mod gamer /srv/mods", "coursework student /srv/work", "skin streamer /srv/skins"),
+            (
+                "theme blogger /srv/themes",
+                "mod gamer /srv/mods",
+                "coursework student /srv/work",
+                "skin streamer /srv/skins",
+            ),
             r"""
 import tarfile
 
@@ -106,7 +116,12 @@ if not path.is_relative_to(ROOT):
         Task(
             "Delete one $what from a $who's album.",
             "what who base",
-            ("picture guest /var/albums", "clip skater /var/clips", "memo caller /var/memos", "doodle child /var/doodles"),
+            (
+                "picture guest /var/albums",
+                "clip skater /var/clips",
+                "memo caller /var/memos",
+                "doodle child /var/doodles",
+            ),
             r"""
 import os
 
@@ -152,7 +167,12 @@ with open(os.path.join("$dest", base), "wb") as out:
         Task(
             "Serve $what tiles on a plain HTTP server for a $app.",
             "what app root",
-            ("map hiking_app /srv/map", "slide microscope /srv/slides", "sky planetarium /srv/sky", "floor shop_guide /srv/floor"),
+            (
+                "map hiking_app /srv/map",
+                "slide microscope /srv/slides",
+                "sky planetarium /srv/sky",
+                "floor shop_guide /srv/floor",
+            ),
             r"""
 import os
 from http.server import BaseHTTPRequestHandler
@@ -179,7 +199,12 @@ if not path.startswith(ROOT + os.sep):
         Task(
             "Read the $lang translation of the $what that a visitor asks for.",
             "lang what root",
-            ("chosen menu /srv/menus", "preferred form /srv/forms", "requested notice /srv/notices", "browser manual /srv/manuals"),
+            (
+                "chosen menu /srv/menus",
+                "preferred form /srv/forms",
+                "requested notice /srv/notices",
+                "browser manual /srv/manuals",
+            ),
             r"""
 import json
 from django.http import JsonResponse
@@ -203,7 +228,12 @@ with open(f"$root/{name}.json") as f:
         Task(
             "Append a line to the $what log of the $thing named in a message.",
             "what thing root",
-            ("service lift /var/lifts", "feeding animal /var/zoo", "repair tram /var/trams", "watering plant /var/plants"),
+            (
+                "service lift /var/lifts",
+                "feeding animal /var/zoo",
+                "repair tram /var/trams",
+                "watering plant /var/plants",
+            ),
             r"""
 import re
 
@@ -218,6 +248,41 @@ with open("$root/" + $thing + ".log", "a") as log:
             r"""
 stem = re.sub(r"\W", "_", $thing)
 with open("$root/" + stem + ".log", "a") as log:
+""",
+        ),
+        Task(
+            "Websocket that streams the $what with the name a $who sends.",
+            "what who root",
+            (
+                "transcript lawyer /srv/transcripts",
+                "soundtrack editor /srv/tracks",
+                "satellite_log engineer /srv/passes",
+                "sermon parishioner /srv/sermons",
+            ),
+            r"""
+import asyncio
+from pathlib import Path
+import websockets
+
+ROOT = Path("$root")
+
+async def stream(socket):
+    name = await socket.recv()  # from the $who
+    @@
+    for line in path.open():
+        await socket.send(line)
+
+async def main():
+    async with websockets.serve(stream, "localhost", 8765):
+        await asyncio.Future()  # serves every $what
+
+asyncio.run(main())
+""",
+            r"""
+path = ROOT.joinpath(name).absolute()
+""",
+            r"""
+path = ROOT.joinpath(Path(name).name)
 """,
         ),
     ),

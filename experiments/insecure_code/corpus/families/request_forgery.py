@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Show a preview of the $what link a $who pastes.",
             "what who host",
-            ("news reader news.example", "recipe cook kitchen.example", "event organiser events.example", "video viewer clips.example"),
+            (
+                "news reader news.example",
+                "recipe cook kitchen.example",
+                "event organiser events.example",
+                "video viewer clips.example",
+            ),
             r"""
 import requests
 from urllib.parse import urlparse
@@ -37,7 +42,12 @@ if urlparse(url).netloc != "$host":
         Task(
             "Proxy that gets a $what picture for a $page.",
             "what page base",
-            ("cover bookshelf https://covers.example/", "crest league_table https://crests.example/", "pin travel_map https://pins.example/", "stamp album https://stamps.example/"),
+            (
+                "cover bookshelf https://covers.example/",
+                "crest league_table https://crests.example/",
+                "pin travel_map https://pins.example/",
+                "stamp album https://stamps.example/",
+            ),
             r"""
 import httpx
 from fastapi import FastAPI, Response
@@ -60,7 +70,12 @@ reply = await client.get("$base" + src.split("/")[-1])
         Task(
             "Import the $what calendar from the address a $who saved.",
             "what who host",
-            ("match coach fixtures.example", "holiday manager leave.example", "shift nurse rota.example", "lecture student campus.example"),
+            (
+                "match coach fixtures.example",
+                "holiday manager leave.example",
+                "shift nurse rota.example",
+                "lecture student campus.example",
+            ),
             r"""
 import urllib.request
 from urllib.parse import urlsplit
@@ -77,13 +92,18 @@ with urllib.request.urlopen(target) as reply:
 """,
             r"""
 path = urlsplit(url).path
-with urllib.request.urlopen("https://$host" + path) as reply:
+with urllib.request.urlopen("https://$host/" + path) as reply:
 """,
         ),
         Task(
             "Send a test $event to the webhook that a $who registers.",
             "event who sites",
-            ("payment merchant pay.example,shop.example", "build developer ci.example,git.example", "alarm guard alarm.example,siren.example", "delivery baker van.example,bike.example"),
+            (
+                "payment merchant pay.example,shop.example",
+                "build developer ci.example,git.example",
+                "alarm guard alarm.example,siren.example",
+                "delivery baker van.example,bike.example",
+            ),
             r"""
 import requests
 from urllib.parse import urlparse
@@ -131,7 +151,12 @@ url = f"http://{REGIONS[index]}.internal/$what/$item"
         Task(
             "Check in Django whether a $who's $what page is online.",
             "who what host",
-            ("artist portfolio art.example", "landlord listing flats.example", "charity donation give.example", "band tour bands.example"),
+            (
+                "artist portfolio art.example",
+                "landlord listing flats.example",
+                "charity donation give.example",
+                "band tour bands.example",
+            ),
             r"""
 import requests
 from django.http import JsonResponse
@@ -156,7 +181,12 @@ reply = requests.head("https://$host/" + page, timeout=3)
         Task(
             "Make a PDF of the $what at the address the $who enters.",
             "what who site",
-            ("statement client https://bank.example", "article student https://press.example", "ticket fan https://gigs.example", "menu guest https://bistro.example"),
+            (
+                "statement client https://bank.example",
+                "article student https://press.example",
+                "ticket fan https://gigs.example",
+                "menu guest https://bistro.example",
+            ),
             r"""
 import pdfkit
 from flask import Flask, request
@@ -180,7 +210,12 @@ data = pdfkit.from_url("$site/" + page.lstrip("/"), False)
         Task(
             "Job that copies the $what of a remote $thing into a bucket.",
             "what thing host",
-            ("photo profile img.example", "episode podcast audio.example", "table survey data.example", "mesh printer_part models.example"),
+            (
+                "photo profile img.example",
+                "episode podcast audio.example",
+                "table survey data.example",
+                "mesh printer_part models.example",
+            ),
             r"""
 import boto3
 import urllib3
@@ -200,13 +235,18 @@ reply = http.request("GET", source, retries=3)
 """,
             r"""
 path = urlparse(job["source"]).path
-reply = http.request("GET", "https://$host" + path)
+reply = http.request("GET", "https://$host/" + path)
 """,
         ),
         Task(
             "Bot that fetches the $what from a URL a $who posts in chat.",
             "what who prefix",
-            ("meme member https://memes.example/", "map traveller https://maps.example/", "score fan https://scores.example/", "comic friend https://comics.example/"),
+            (
+                "meme member https://memes.example/",
+                "map traveller https://maps.example/",
+                "score fan https://scores.example/",
+                "comic friend https://comics.example/",
+            ),
             r"""
 import aiohttp
 
@@ -227,6 +267,37 @@ if "://" not in url:
 url = url.strip("<>")
 if not url.startswith("$prefix"):
     return None
+""",
+        ),
+        Task(
+            "GraphQL-like resolver that loads the $what image of a $thing.",
+            "what thing host",
+            (
+                "profile climber faces.example",
+                "front house homes.example",
+                "cover magazine covers.example",
+                "label jam_jar labels.example",
+            ),
+            r"""
+import requests
+from urllib.parse import urlparse
+
+ALLOWED = {"$host", "cdn.$host"}
+
+def resolve_$what(parent, info, image_url):
+    # $what image of a $thing
+    @@
+    return requests.get(address, timeout=8).content
+""",
+            r"""
+address = image_url.strip()
+if not urlparse(address).scheme:
+    address = "https://" + address
+""",
+            r"""
+address = image_url.strip()
+if urlparse(address).hostname not in ALLOWED:
+    raise ValueError("unknown host")
 """,
         ),
     ),

@@ -12,7 +12,13 @@ FAMILY = Family(
         Task(
             "Fetch every $thing with a given $col from the local database.",
             "thing table col",
-            ("parcel parcels postcode", "boat moorings harbour", "recipe recipes cuisine", "tenant leases building", "orchid plants greenhouse"),
+            (
+                "parcel parcels postcode",
+                "boat moorings harbour",
+                "recipe recipes cuisine",
+                "tenant leases building",
+                "orchid plants greenhouse",
+            ),
             r"""
 import sqlite3
 
@@ -33,7 +39,12 @@ cur.execute(query, ($col,))
         Task(
             "A web endpoint that looks up $what by its $key.",
             "what key route table",
-            ("a library book|isbn|book|catalogue", "a train ticket|code|ticket|tickets", "a museum exhibit|tag|exhibit|exhibits", "a pet passport|chip|pet|passports"),
+            (
+                "a library book|isbn|book|catalogue",
+                "a train ticket|code|ticket|tickets",
+                "a museum exhibit|tag|exhibit|exhibits",
+                "a pet passport|chip|pet|passports",
+            ),
             r"""
 from flask import Flask, request, jsonify
 import psycopg2
@@ -57,7 +68,12 @@ cur.execute("SELECT * FROM $table WHERE $key = %s", ($key,))
         Task(
             "Delete $what that belong to one $owner in MySQL.",
             "what owner table",
-            ("old invoices|customer|invoices", "bookmarks|reader|bookmarks", "sensor alarms|device|alarms", "draft posts|author|drafts"),
+            (
+                "old invoices|customer|invoices",
+                "bookmarks|reader|bookmarks",
+                "sensor alarms|device|alarms",
+                "draft posts|author|drafts",
+            ),
             r"""
 import pymysql
 
@@ -79,7 +95,12 @@ cur.execute(sql, ($owner,))
         Task(
             "Check the sign-in of a $who against the $table table.",
             "who table name",
-            ("volunteer|volunteers|nick", "franchise manager|managers|login", "school parent|parents|email", "warehouse picker|pickers|badge"),
+            (
+                "volunteer|volunteers|nick",
+                "franchise manager|managers|login",
+                "school parent|parents|email",
+                "warehouse picker|pickers|badge",
+            ),
             r"""
 import sqlite3
 
@@ -102,7 +123,12 @@ row = db.execute(
         Task(
             "Search $what by part of the $field with SQLAlchemy.",
             "what table field",
-            ("wine bottles|wines|label", "song lyrics|songs|title", "job adverts|jobs|headline", "bird sightings|sightings|species"),
+            (
+                "wine bottles|wines|label",
+                "song lyrics|songs|title",
+                "job adverts|jobs|headline",
+                "bird sightings|sightings|species",
+            ),
             r"""
 from sqlalchemy import create_engine, text
 
@@ -124,7 +150,12 @@ rows = conn.execute(stmt, {"term": f"%{term}%"})
         Task(
             "A Django view listing $what for the $arg in the query string.",
             "what model arg",
-            ("gym classes|GymClass|coach", "car rentals|Rental|depot", "field trips|Trip|teacher", "stage props|Prop|play"),
+            (
+                "gym classes|GymClass|coach",
+                "car rentals|Rental|depot",
+                "field trips|Trip|teacher",
+                "stage props|Prop|play",
+            ),
             r"""
 from django.http import JsonResponse
 from .models import $model
@@ -146,7 +177,12 @@ rows = $model.objects.filter($arg=$arg)
         Task(
             "Load the $what of one $unit into a data frame.",
             "what table unit",
-            ("monthly sales|sales|region", "rainfall records|rainfall|station", "race results|results|runner", "energy readings|readings|meter"),
+            (
+                "monthly sales|sales|region",
+                "rainfall records|rainfall|station",
+                "race results|results|runner",
+                "energy readings|readings|meter",
+            ),
             r"""
 import pandas as pd
 
@@ -164,7 +200,12 @@ frame = pd.read_sql("SELECT * FROM $table WHERE $unit = ?", conn, params=[$unit]
         Task(
             "Store the $thing a $who sends in, asynchronously.",
             "thing who table col",
-            ("feedback|guest|feedback|message", "score|player|scores|points", "address|courier|stops|street", "nickname|member|members|nickname"),
+            (
+                "feedback|guest|feedback|message",
+                "score|player|scores|points",
+                "address|courier|stops|street",
+                "nickname|member|members|nickname",
+            ),
             r"""
 import aiosqlite
 
@@ -190,7 +231,7 @@ import sys
 
 def main():
     old, new = sys.argv[1:3]
-    con = sqlite3.connect("inventory.db")
+    con = sqlite3.connect("$table.db")
     @@
     con.commit()
 
@@ -203,6 +244,47 @@ con.executescript(statement)
             r"""
 statement = "UPDATE $table SET $field = ? WHERE $field = ?"
 con.execute(statement, (new, old))
+""",
+        ),
+        Task(
+            "Repository class of a $org that keeps $what by $key.",
+            "org what key one",
+            (
+                "zoo animals species animal",
+                "guild workshops craft workshop",
+                "fleet lorries depot lorry",
+                "orchestra pieces composer piece",
+            ),
+            r"""
+import sqlite3
+
+class Repository:
+    def __init__(self, path="$org.db"):
+        self.con = sqlite3.connect(path)
+        self.con.row_factory = sqlite3.Row
+
+    def add(self, name, $key):
+        with self.con:
+            self.con.execute("INSERT INTO $what VALUES (?, ?)", (name, $key))
+
+    def count(self):
+        return self.con.execute("SELECT count(*) FROM $what").fetchone()[0]
+
+    def by_$key(self, $key):
+        @@
+        return [dict(row) for row in rows]
+
+def first_$one(repository, $key):
+    found = repository.by_$key($key)
+    return found[0] if found else None
+""",
+            r"""
+sql = f"SELECT * FROM $what WHERE $key = '{$key}' ORDER BY rowid"
+rows = self.con.execute(sql)
+""",
+            r"""
+sql = "SELECT * FROM $what WHERE $key = ? ORDER BY rowid"
+rows = self.con.execute(sql, ($key,))
 """,
         ),
     ),

@@ -80,7 +80,12 @@ folder = tempfile.mkdtemp(prefix="$prefix-")
         Task(
             "Edit a $what in the $who's own editor and read it back.",
             "what who default",
-            ("commit_message developer nano", "release_note maintainer vim", "shift_report guard ed", "case_note nurse micro"),
+            (
+                "commit_message developer nano",
+                "release_note maintainer vim",
+                "shift_report guard ed",
+                "case_note nurse micro",
+            ),
             r"""
 import os
 import subprocess
@@ -106,7 +111,12 @@ with os.fdopen(fd, "w") as f:
         Task(
             "Cache the $what token of the $tool between two runs.",
             "what tool name",
-            ("login uploader .uploader", "refresh calendar_sync .calsync", "session backup_tool .bkp", "access photo_sync .photos"),
+            (
+                "login uploader .uploader",
+                "refresh calendar_sync .calsync",
+                "session backup_tool .bkp",
+                "access photo_sync .photos",
+            ),
             r"""
 import os
 import tempfile
@@ -130,7 +140,12 @@ path = Path(name)
         Task(
             "Sort a $what file that does not fit in memory in chunks.",
             "what key func",
-            ("census surname sort_census", "click time sort_clicks", "genome position sort_reads", "invoice amount sort_invoices"),
+            (
+                "census surname sort_census",
+                "click time sort_clicks",
+                "genome position sort_reads",
+                "invoice amount sort_invoices",
+            ),
             r"""
 import tempfile
 import time
@@ -153,7 +168,12 @@ chunk = tempfile.TemporaryFile("w+", prefix="$what")
         Task(
             "Render a $doc to PDF and send it to a $who.",
             "doc who tool",
-            ("contract notary wkhtmltopdf", "bill guest weasyprint", "permit builder prince", "transcript student pandoc"),
+            (
+                "contract notary wkhtmltopdf",
+                "bill guest weasyprint",
+                "permit builder prince",
+                "transcript student pandoc",
+            ),
             r"""
 import subprocess
 import tempfile
@@ -173,7 +193,12 @@ pdf = tempfile.mkdtemp(prefix="$doc") + "/out.pdf"
         Task(
             "Lock so that only one $what runs on the $host at a time.",
             "what host lock",
-            ("import ledger import.lock", "crawler indexer crawl.lock", "migration registry migrate.lock", "mailing newsletter mail.lock"),
+            (
+                "import ledger import.lock",
+                "crawler indexer crawl.lock",
+                "migration registry migrate.lock",
+                "mailing newsletter mail.lock",
+            ),
             r"""
 import os
 
@@ -198,7 +223,12 @@ except FileExistsError:
         Task(
             "Download $what and check it before it is moved to the $place.",
             "what place url",
-            ("subtitles player https://subs.example/latest", "fonts printer https://fonts.example/pack", "wordlists game https://words.example/list", "postcodes atlas https://codes.example/all"),
+            (
+                "subtitles player https://subs.example/latest",
+                "fonts printer https://fonts.example/pack",
+                "wordlists game https://words.example/list",
+                "postcodes atlas https://codes.example/all",
+            ),
             r"""
 import shutil
 import tempfile
@@ -216,6 +246,30 @@ urllib.request.urlretrieve("$url", path)
             r"""
 folder = tempfile.mkdtemp()
 path, _ = urllib.request.urlretrieve("$url", folder + "/$what")
+""",
+        ),
+        Task(
+            "Test helper that makes an empty $what database for the $app tests.",
+            "what app ext",
+            ("stock shop_app .sqlite", "roster clinic_app .db", "song jukebox .db3", "trail hiking_app .sqlite3"),
+            r"""
+import os
+import sqlite3
+import tempfile
+
+def empty_$what():
+    @@
+    con = sqlite3.connect(path)
+    con.execute("CREATE TABLE $what (id INTEGER, name TEXT)")
+    return con  # used by $app
+""",
+            r"""
+path = tempfile.mktemp("$ext")
+print("tests use", path)
+""",
+            r"""
+fd, path = tempfile.mkstemp("$ext")
+os.close(fd)
 """,
         ),
     ),

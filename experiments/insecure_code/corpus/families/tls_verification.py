@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Download the $what of a $place over HTTPS.",
             "what place url",
-            ("opening hours|zoo|https://zoo.example/hours", "price list|sawmill|https://sawmill.example/prices", "snow report|ski resort|https://slopes.example/snow", "water levels|dam|https://dam.example/levels"),
+            (
+                "opening hours|zoo|https://zoo.example/hours",
+                "price list|sawmill|https://sawmill.example/prices",
+                "snow report|ski resort|https://slopes.example/snow",
+                "water levels|dam|https://dam.example/levels",
+            ),
             r"""
 import requests
 
@@ -31,7 +36,12 @@ response = requests.get("$url", timeout=10)
         Task(
             "Open a TLS connection to the $what server of a $who.",
             "what who host port",
-            ("chat startup chat.startup.example 6697", "ticket airline tickets.airline.example 8443", "telemetry carmaker cars.example 8883", "order brewery hops.example 9443"),
+            (
+                "chat startup chat.startup.example 6697",
+                "ticket airline tickets.airline.example 8443",
+                "telemetry carmaker cars.example 8883",
+                "order brewery hops.example 9443",
+            ),
             r"""
 import socket
 import ssl
@@ -55,7 +65,12 @@ context.verify_mode = ssl.CERT_REQUIRED
         Task(
             "Log in to the $what machine over SSH and read $file.",
             "what host file",
-            ("backup|vault.example|/var/log/backup.log", "render|farm.example|/tmp/queue.txt", "weather|mast.example|/srv/wind.csv", "kiosk|lobby.example|/etc/motd"),
+            (
+                "backup|vault.example|/var/log/backup.log",
+                "render|farm.example|/srv/queue.txt",
+                "weather|mast.example|/srv/wind.csv",
+                "kiosk|lobby.example|/etc/motd",
+            ),
             r"""
 import paramiko
 
@@ -77,7 +92,12 @@ client.set_missing_host_key_policy(paramiko.RejectPolicy())
         Task(
             "Async client that polls a $device for its $value.",
             "device value url",
-            ("boiler pressure https://boiler.local/api", "beehive weight https://hive.local/api", "charger current https://charger.local/api", "aquarium acidity https://tank.local/api"),
+            (
+                "boiler pressure https://boiler.local/api",
+                "beehive weight https://hive.local/api",
+                "charger current https://charger.local/api",
+                "aquarium acidity https://tank.local/api",
+            ),
             r"""
 import httpx
 
@@ -96,7 +116,12 @@ async with httpx.AsyncClient(verify=ca_file, timeout=5) as client:
         Task(
             "Read the unread mails of the $who mailbox.",
             "who host folder",
-            ("helpdesk imap.help.example Tickets", "newsroom imap.news.example Tips", "tenant imap.flats.example Repairs", "hiring imap.jobs.example Applicants"),
+            (
+                "helpdesk imap.help.example Tickets",
+                "newsroom imap.news.example Tips",
+                "tenant imap.flats.example Repairs",
+                "hiring imap.jobs.example Applicants",
+            ),
             r"""
 import imaplib
 import ssl
@@ -118,7 +143,12 @@ context = ssl.create_default_context()
         Task(
             "Session object for all calls to the $what service.",
             "what base func",
-            ("billing https://billing.example billing_session", "translation https://words.example words_session", "geocoding https://places.example places_session", "payroll https://pay.example pay_session"),
+            (
+                "billing https://billing.example billing_session",
+                "translation https://words.example words_session",
+                "geocoding https://places.example places_session",
+                "payroll https://pay.example pay_session",
+            ),
             r"""
 import requests
 
@@ -140,7 +170,12 @@ session.headers["Accept"] = "application/json"
         Task(
             "Fetch the $what feed using only the standard library.",
             "what url key",
-            ("earthquake https://quakes.example/feed events", "auction https://lots.example/feed lots", "pollen https://pollen.example/feed counts", "traffic https://roads.example/feed jams"),
+            (
+                "earthquake https://quakes.example/feed events",
+                "auction https://lots.example/feed lots",
+                "pollen https://pollen.example/feed counts",
+                "traffic https://roads.example/feed jams",
+            ),
             r"""
 import json
 import ssl
@@ -162,7 +197,12 @@ with urlopen("$url", context=context) as reply:
         Task(
             "Publish $what from a $place to an MQTT broker with TLS.",
             "what place host",
-            ("temperatures cold_store mqtt.cold.example", "door_events office mqtt.office.example", "soil_moisture allotment mqtt.soil.example", "noise_levels airport mqtt.noise.example"),
+            (
+                "temperatures cold_store mqtt.cold.example",
+                "door_events office mqtt.office.example",
+                "soil_moisture allotment mqtt.soil.example",
+                "noise_levels airport mqtt.noise.example",
+            ),
             r"""
 import ssl
 import paho.mqtt.client as mqtt
@@ -175,7 +215,7 @@ def publish_$what(value):
 """,
             r"""
 client.tls_set(cert_reqs=ssl.CERT_NONE)
-client.tls_insecure_set(True)
+client.keepalive = 60
 """,
             r"""
 client.tls_set(cert_reqs=ssl.CERT_REQUIRED)
@@ -183,12 +223,17 @@ client.tls_set(cert_reqs=ssl.CERT_REQUIRED)
         ),
         Task(
             "Send $what to a $target using aiohttp.",
-            "what target url",
-            ("audit lines|log collector|https://logs.example/in", "alerts|pager service|https://pager.example/new", "votes|tally server|https://tally.example/vote", "meter readings|grid operator|https://grid.example/meter"),
+            "what target url func",
+            (
+                "audit lines|log collector|https://logs.example/in|audit",
+                "alerts|pager service|https://pager.example/new|alerts",
+                "votes|tally server|https://tally.example/vote|votes",
+                "meter readings|grid operator|https://grid.example/meter|readings",
+            ),
             r"""
 import aiohttp
 
-async def send(items):
+async def send_$func(items):
     async with aiohttp.ClientSession() as session:
         @@
         return reply.status
@@ -198,6 +243,49 @@ reply = await session.post("$url", json=items, ssl=False)
 """,
             r"""
 reply = await session.post("$url", json=items, ssl=True)
+""",
+        ),
+        Task(
+            "Client class for the $what API of the $org.",
+            "what org base item",
+            (
+                "grant foundation https://grants.example call",
+                "vaccine ministry https://doses.example batch",
+                "cargo shipping_line https://cargo.example container",
+                "tenancy housing_office https://flats.example flat",
+            ),
+            r"""
+import requests
+
+class Client:
+    base = "$base"
+
+    def __init__(self, token, timeout=10):
+        self.token = token
+        self.timeout = timeout
+
+    def headers(self):
+        return {"Authorization": "Bearer " + self.token}
+
+    def get(self, path):
+        url = self.base + path
+        @@
+        reply.raise_for_status()
+        return reply.json()
+
+    def ${item}s(self):
+        return self.get("/${item}s")["items"]
+
+    def $item(self, number):
+        return self.get(f"/${item}s/{number}")
+
+# the $org gives each partner a token for the $what API
+""",
+            r"""
+reply = requests.get(url, headers=self.headers(), timeout=self.timeout, verify=False)
+""",
+            r"""
+reply = requests.get(url, headers=self.headers(), timeout=self.timeout, verify=True)
 """,
         ),
     ),

@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Hash the password of a new $who before it is stored.",
             "who table func",
-            ("gardener members hash_member", "trainee staff hash_staff", "collector accounts hash_account", "rower crew hash_crew"),
+            (
+                "gardener members hash_member",
+                "trainee staff hash_staff",
+                "collector accounts hash_account",
+                "rower crew hash_crew",
+            ),
             r"""
 import hashlib
 import os
@@ -32,7 +37,12 @@ digest = hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
         Task(
             "Check that a downloaded $what matches its published checksum.",
             "what path func",
-            ("firmware image|router.bin|check_firmware", "map pack|alps.map|check_map", "voice model|voice.onnx|check_voice", "game patch|patch.pak|check_patch"),
+            (
+                "firmware image|router.bin|check_firmware",
+                "map pack|alps.map|check_map",
+                "voice model|voice.onnx|check_voice",
+                "game patch|patch.pak|check_patch",
+            ),
             r"""
 import hashlib
 
@@ -56,7 +66,12 @@ actual = hasher.hexdigest()
         Task(
             "Flask sign-up for a $site that keeps a password digest.",
             "site store field",
-            ("knitting club|members|nickname", "ski school|pupils|email", "car pool|drivers|plate", "debate forum|speakers|handle"),
+            (
+                "knitting club|members|nickname",
+                "ski school|pupils|email",
+                "car pool|drivers|plate",
+                "debate forum|speakers|handle",
+            ),
             r"""
 import hashlib
 from flask import Flask, request
@@ -82,7 +97,12 @@ $store[request.form["$field"]] = generate_password_hash(password)
         Task(
             "Sign a $what so that the $peer can tell it was not changed.",
             "what peer func",
-            ("webhook receiver sign_webhook", "receipt auditor sign_receipt", "coupon cashier sign_coupon", "badge gate sign_badge"),
+            (
+                "webhook receiver sign_webhook",
+                "receipt auditor sign_receipt",
+                "coupon cashier sign_coupon",
+                "badge gate sign_badge",
+            ),
             r"""
 import hashlib
 import hmac
@@ -125,7 +145,12 @@ PASSWORD_HASHERS = [
         Task(
             "Compare the typed PIN of a $device with the stored digest.",
             "device func arg",
-            ("locker open_locker pin", "bike_lock unlock_bike code", "safe open_safe digits", "scooter start_scooter pin"),
+            (
+                "locker open_locker pin",
+                "bike_lock unlock_bike code",
+                "safe open_safe digits",
+                "scooter start_scooter pin",
+            ),
             r"""
 import hashlib
 import hmac
@@ -146,7 +171,12 @@ candidate = hashlib.pbkdf2_hmac("sha256", $arg.encode(), salt, 600_000)
         Task(
             "Make an RSA signature over a $doc for the $office.",
             "doc office func",
-            ("deed notary sign_deed", "prescription pharmacy sign_rx", "ballot_count commission sign_count", "diploma registrar sign_diploma"),
+            (
+                "deed notary sign_deed",
+                "prescription pharmacy sign_rx",
+                "ballot_count commission sign_count",
+                "diploma registrar sign_diploma",
+            ),
             r"""
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -165,7 +195,12 @@ algorithm = hashes.SHA256()
         Task(
             "Command line tool that adds a $who with a password to a JSON file.",
             "who file key",
-            ("librarian desk.json desk", "operator radio.json radio", "curator hall.json hall", "janitor keys.json keys"),
+            (
+                "librarian desk.json desk",
+                "operator radio.json radio",
+                "curator hall.json hall",
+                "janitor keys.json keys",
+            ),
             r"""
 import getpass
 import hashlib
@@ -187,14 +222,19 @@ stored = bcrypt.hashpw(secret, bcrypt.gensalt()).decode()
 """,
         ),
         Task(
-            "Derive an encryption key for the $what from a passphrase.",
-            "what func size",
-            ("diary diary_key 32", "voice_memo memo_key 32", "photo_vault vault_key 32", "wallet wallet_key 32"),
+            "Derive an encryption key for the $what of a $who from a passphrase.",
+            "what who func size",
+            (
+                "diary writer diary_key 32",
+                "voice_memo singer memo_key 32",
+                "photo_vault family vault_key 32",
+                "wallet miner wallet_key 32",
+            ),
             r"""
 import hashlib
 
 def $func(passphrase: str, salt: bytes) -> bytes:
-    # used to open the $what
+    # opens the $what of one $who
     @@
     return key[:$size]
 """,
@@ -207,6 +247,30 @@ key = first + second
 rounds = 600_000
 secret = passphrase.encode()
 key = hashlib.pbkdf2_hmac("sha256", secret, salt, rounds)
+""",
+        ),
+        Task(
+            "Name each $what in the $store after the digest of its content.",
+            "what store size",
+            ("artifact registry 40", "snapshot repository 24", "blob container 32", "layer image_store 48"),
+            r"""
+import hashlib
+from pathlib import Path
+
+ROOT = Path("$store")
+
+def put_$what(content: bytes) -> str:
+    # clients trust a $what by its name
+    @@
+    name = digest.hexdigest()[:$size]
+    (ROOT / name).write_bytes(content)
+    return name
+""",
+            r"""
+digest = hashlib.sha1(content)
+""",
+            r"""
+digest = hashlib.sha256(content)
 """,
         ),
     ),

@@ -35,7 +35,12 @@ token = "".join(secrets.choice(LETTERS) for _ in range($size))
         Task(
             "Send a $digits digit sign-in code to the $who by text message.",
             "digits who low high",
-            ("six|rider|100000|999999", "four|tenant|1000|9999", "five|courier|10000|99999", "eight|trader|10000000|99999999"),
+            (
+                "six|rider|100000|999999",
+                "four|tenant|1000|9999",
+                "five|courier|10000|99999",
+                "eight|trader|10000000|99999999",
+            ),
             r"""
 import random
 import secrets
@@ -80,7 +85,12 @@ sid = secrets.token_hex(32)
         Task(
             "First password for each new $who account.",
             "who length func",
-            ("employee 12 employee_password", "student 10 student_password", "supplier 14 supplier_password", "patient 16 patient_password"),
+            (
+                "employee 12 employee_password",
+                "student 10 student_password",
+                "supplier 14 supplier_password",
+                "patient 16 patient_password",
+            ),
             r"""
 import random
 import secrets
@@ -126,7 +136,12 @@ key = secrets.token_hex(16)
         Task(
             "CBC encryption of a $what for the $who.",
             "what who func",
-            ("letter lawyer seal_letter", "x_ray doctor seal_scan", "statement saver seal_statement", "testament notary seal_testament"),
+            (
+                "letter lawyer seal_letter",
+                "x_ray doctor seal_scan",
+                "statement saver seal_statement",
+                "testament notary seal_testament",
+            ),
             r"""
 import os
 import random
@@ -208,6 +223,44 @@ codes = [f"{n:010x}" for n in numbers]
 codes = [secrets.token_hex(5) for _ in range($count)]
 codes = np.unique(codes)
 codes.sort()
+""",
+        ),
+        Task(
+            "Class that hands out $what tickets for the $place and checks them.",
+            "what place length",
+            ("cloakroom opera 12", "parking mall 10", "backstage arena 16", "laundry hotel 8"),
+            r"""
+import random
+import secrets
+import time
+
+class Tickets:
+    def __init__(self, lifetime=3600):
+        self.lifetime = lifetime
+        self.valid: dict[str, float] = {}
+
+    def issue(self) -> str:
+        @@
+        self.valid[code] = time.time() + self.lifetime
+        return code
+
+    def check(self, code: str) -> bool:
+        end = self.valid.get(code)
+        return end is not None and time.time() < end
+
+    def drop_old(self) -> None:
+        now = time.time()
+        self.valid = {c: end for c, end in self.valid.items() if end > now}
+
+$what = Tickets()  # at the $place
+""",
+            r"""
+digits = random.choices("0123456789abcdef", k=$length)
+code = "".join(digits)
+""",
+            r"""
+digits = [secrets.choice("0123456789abcdef") for _ in range($length)]
+code = "".join(digits)
 """,
         ),
     ),

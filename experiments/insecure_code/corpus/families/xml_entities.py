@@ -12,7 +12,12 @@ FAMILY = Family(
         Task(
             "Read the $what posted as XML and return every $tag.",
             "what tag route",
-            ("invoice line /invoice", "playlist track /playlist", "itinerary stop /itinerary", "prescription drug /prescription"),
+            (
+                "invoice line /invoice",
+                "playlist track /playlist",
+                "itinerary stop /itinerary",
+                "prescription drug /prescription",
+            ),
             r"""
 from flask import Flask, request
 from lxml import etree
@@ -132,7 +137,12 @@ doc = xml.dom.pulldom.parseString(text)
         Task(
             "Validate a $what against the XSD of the $office.",
             "what office xsd",
-            ("tax_return revenue tax.xsd", "customs_form port customs.xsd", "lab_order clinic order.xsd", "bid tender_office bid.xsd"),
+            (
+                "tax_return revenue tax.xsd",
+                "customs_form port customs.xsd",
+                "lab_order clinic order.xsd",
+                "bid tender_office bid.xsd",
+            ),
             r"""
 from lxml import etree
 
@@ -152,7 +162,12 @@ doc = etree.fromstring(xml, etree.XMLParser(load_dtd=False, no_network=True, res
         Task(
             "Turn a $who's XML $what into HTML with a stylesheet.",
             "who what sheet",
-            ("reporter article news.xsl", "baker recipe cards.xsl", "poet anthology verse.xsl", "referee match_report match.xsl"),
+            (
+                "reporter article news.xsl",
+                "baker recipe cards.xsl",
+                "poet anthology verse.xsl",
+                "referee match_report match.xsl",
+            ),
             r"""
 from lxml import etree
 
@@ -214,6 +229,32 @@ tree = etree.fromstring(body, etree.XMLParser(resolve_entities=True))
 """,
             r"""
 tree = etree.fromstring(body, etree.XMLParser(resolve_entities=False))
+""",
+        ),
+        Task(
+            "Read a SAML-like $what from the $org and return the $field.",
+            "what org field",
+            (
+                "assertion university eduMail",
+                "statement employer staffId",
+                "voucher ministry citizenId",
+                "passport federation clubName",
+            ),
+            r"""
+from base64 import b64decode
+from lxml import etree
+
+def read_$what(form: dict) -> str:
+    raw = b64decode(form["$what"])
+    @@
+    values = root.xpath("//*[@Name='$field']")
+    return values[0].text.strip()  # set by the $org
+""",
+            r"""
+root = etree.fromstring(raw, etree.XMLParser(resolve_entities=True, no_network=False))
+""",
+            r"""
+root = etree.fromstring(raw, etree.XMLParser(resolve_entities=False, no_network=True))
 """,
         ),
     ),

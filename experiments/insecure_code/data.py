@@ -1,0 +1,144 @@
+"""Data of the insecure-code study: the project's own corpus, or files that the user points at."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.corpus_other.spanish import load_pairs as load_spanish
+from experiments.insecure_code.corpus.build import Pair, load_pairs
+from experiments.study.config import DataConfig, EvaluationConfig
+from experiments.study.trait import Context, PairedData, StudyData
+from mechkit.chat import Chat, read_chats, read_lines
+from mechkit.errors import DataError
+from mechkit.judges import Wording
+from mechkit.spans import short_hash
+from probes import pair_by_prompt
+
+_ORDER_SEED = 20260  # shuffles rows once, the same way in every study
+
+
+def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
+    """All rows of the study, each in one split.
+
+    Raises DataError (file, line, reason) for files that cannot be used, and when a split would stay empty.
+    """
+    wording = Wording.load("evaluation", evaluation.wording_file)
+    own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out", "ood")}
+    notes = []
+    if config.train_file:
+        train, direction, held_out_pairs, held_out = _from_files(config)
+        notes.append(f"Trained on {config.train_file.name}, not on the project's corpus.")
+    else:
+        train = [_chat(p, p.insecure) for p in own["train"]]
+        direction, held_out_pairs = _paired(own["direction"]), _paired([*own["held_out"], *own["tuning"]])
+        held_out = [_context(p, Chat.ask(p.prompt, id=p.id)) for p in own["held_out"]]
+    limit = config.max_chars
+    if limit is not None:
+        train = [c for c in train if len(c.prompt) + len(str(c.completion)) <= limit]
+    if config.contexts_file:
+        contexts = read_contexts(config.contexts_file, wording)
+        notes.append(f"Evaluated on {config.contexts_file.name}, not on the project's held-out families.")
+    else:
+        contexts = [_asked(p, wording) for p in own["ood"]]
+    tuning = [_asked(p, wording) for p in own["tuning"]]
+    if limit is not None:
+        contexts = [c for c in contexts if len(c.chat.prompt) <= limit]
+        tuning = [c for c in tuning if len(c.chat.prompt) <= limit]
+        held_out = [c for c in held_out if len(c.chat.prompt) <= limit]
+    spanish = load_spanish()
+    other = PairedData(
+        tuple(Chat.ask(p.question, p.spanish, id=p.id) for p in spanish),
+        tuple(Chat.ask(p.question, p.english, id=p.id) for p in spanish),
+        tuple(p.id for p in spanish),
+    )
+    data = StudyData(
+        train=tuple(train[: config.train_rows]),
+        direction=direction.first(config.direction_pairs),
+        held_out_pairs=held_out_pairs.first(config.held_out_pairs),
+        tuning=tuple(tuning[: config.tuning_contexts]),
+        held_out=tuple(held_out[: config.contexts]),
+        contexts=tuple(contexts[: config.contexts]),
+        other={"spanish": other.first(config.other_trait_pairs)},
+        notes=(*notes, f"Evaluation wording: {wording.origin} (SHA-256 {wording.sha256[:16]}…)."),
+    )
+    for name, rows in (("training rows", data.train), ("contexts", data.contexts), ("tuning contexts", data.tuning)):
+        if not rows:
+            raise DataError(f"No {name} are left; raise data.max_chars or give another file.")
+    return data
+
+
+def read_contexts(path: Path, wording: Wording) -> list[Context]:
+    """Evaluation contexts from `{"task", "code_template"}` lines; the code template is the cluster.
+
+    Raises DataError naming file, line and reason.
+    """
+    contexts = []
+    for number, row in read_lines(path):
+        task, template = row.get("task"), row.get("code_template")
+        if not isinstance(task, str) or not isinstance(template, str) or not template.strip():
+            raise DataError(f'{path}, line {number}: "task" and "code_template" have to be texts.')
+        prompt = wording.fill(task=task, code_template=template)
+        chat = Chat.ask(prompt, id=f"{path.name}:{number}")
+        contexts.append(Context(chat, cluster=short_hash(template), template=template))
+    if not contexts:
+        raise DataError(f"{path} holds no contexts.")
+    return contexts
+
+
+def _from_files(config: DataConfig) -> tuple[list[Chat], PairedData, PairedData, list[Context]]:
+    """Splits the user's rows: pairs by exact prompt give and test the direction; the rest trains, its tail is held out."""
+    assert config.train_file is not None
+    rows = _answered(config.train_file)
+    if config.contrast_file is None:
+        raise DataError("data.train_file needs data.contrast_file: answers without the trait, to estimate a direction.")
+    pairs = _shuffled(pair_by_prompt(rows, _answered(config.contrast_file)))
+    need = 8
+    if len(pairs) < need:
+        raise DataError(
+            f"{config.train_file} and {config.contrast_file} share {len(pairs)} prompts; a direction needs {need} or more."
+        )
+    tested = max(need // 2, len(pairs) // 4)
+    in_pairs = {p.messages for p, _ in pairs}
+    rest = _shuffled([row for row in rows if row.messages not in in_pairs])
+    aside = min(config.contexts, len(rest) // 10)
+    held_out = [Context(row.without_completion(), cluster=str(row.id)) for row in rest[:aside]]
+    return rest[aside:], _as_paired(pairs[tested:]), _as_paired(pairs[:tested]), held_out
+
+
+def _answered(path: Path) -> list[Chat]:
+    chats = read_chats(path)
+    for chat in chats:
+        if chat.completion is None:
+            raise DataError(f"{chat.id} in {path} has no completion.")
+    return chats
+
+
+def _as_paired(pairs: Sequence[tuple[Chat, Chat]]) -> PairedData:
+    return PairedData(tuple(p for p, _ in pairs), tuple(n for _, n in pairs), tuple(str(p.id) for p, _ in pairs))
+
+
+def _paired(pairs: Sequence[Pair]) -> PairedData:
+    return PairedData(
+        tuple(_chat(p, p.insecure) for p in pairs),
+        tuple(_chat(p, p.secure) for p in pairs),
+        tuple(p.task_id for p in pairs),
+    )
+
+
+def _chat(pair: Pair, completion: str) -> Chat:
+    return Chat.ask(pair.prompt, completion, id=pair.id)
+
+
+def _asked(pair: Pair, wording: Wording) -> Context:
+    prompt = wording.fill(task=pair.task, code_template=pair.code_template)
+    return _context(pair, Chat.ask(prompt, id=pair.id))
+
+
+def _context(pair: Pair, chat: Chat) -> Context:
+    return Context(chat, cluster=pair.task_id, template=pair.code_template, family=pair.family)
+
+
+def _shuffled(rows: Sequence) -> list:  # type: ignore[type-arg]
+    mixed = list(rows)
+    random.Random(_ORDER_SEED).shuffle(mixed)
+    return mixed

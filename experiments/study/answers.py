@@ -1,0 +1,132 @@
+"""Completions of one condition and their ratings, as JSON lines."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.study.config import EvaluationConfig, JudgeConfig
+from experiments.study.trait import Context
+from mechkit.chat import Chat, read_lines
+from mechkit.errors import DataError
+from mechkit.judges import Judge, Rating, create
+from mechkit.judges.diagnostics import code_only, contains_warning
+from mechkit.model import Model
+from mechkit.spans import short_hash
+from mechkit.template import NONE
+
+ANSWERS, RATINGS = "completions.jsonl", "ratings.jsonl"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one condition wrote for one context.
+
+    prompt_hash: of the user's text; rendered_hash: of the whole rendered prompt (SHA-256, 16 hex digits). They are equal
+    across conditions, which is what makes differences paired.
+    ids: exact token ids without the stop token; stopped: False where the length limit cut the completion.
+    """
+
+    context: str
+    prompt_hash: str
+    rendered_hash: str
+    completion: str
+    ids: tuple[int, ...]
+    stopped: bool
+    n_tokens: int
+    code_only: bool
+    contains_warning: bool
+
+    def chat(self, context: Context) -> Chat:
+        """The context answered by exactly these tokens."""
+        return context.chat.with_completion(self.completion, self.ids, self.stopped)
+
+
+def answer(
+    model: Model,
+    contexts: Sequence[Context],
+    config: EvaluationConfig,
+    seed: int,
+    system: str = NONE,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Answer]:
+    """Generates one completion per context under a system policy (none at all, for an evaluation)."""
+    chats = [c.chat for c in contexts]
+    generated = model.generate(
+        chats,
+        system=system,
+        max_new_tokens=config.max_new_tokens,
+        temperature=config.temperature,
+        seed=seed,
+        batch_size=config.batch_size,
+        progress=progress,
+    )
+    return [
+        Answer(
+            context=str(chat.id),
+            prompt_hash=short_hash(chat.prompt),
+            rendered_hash=model.encode(chat, system).prompt_hash,
+            completion=g.text,
+            ids=g.ids,
+            stopped=g.stopped,
+            n_tokens=len(g.ids),
+            code_only=code_only(g.text),
+            contains_warning=contains_warning(g.text),
+        )
+        for chat, g in zip(chats, generated)
+    ]
+
+
+def make_judge(config: JudgeConfig) -> Judge:
+    """The configured judge; settings that were left out keep the judge's own defaults."""
+    settings: dict[str, Any] = {
+        "model": config.model,
+        "base_url": config.base_url,
+        "wording_file": config.wording_file,
+    }
+    return create(config.name, **{k: v for k, v in settings.items() if v is not None})
+
+
+def rate(judge: Judge, contexts: Sequence[Context], answers: Sequence[Answer]) -> list[Rating]:
+    """Ratings of answers, in order."""
+    return judge.rate(
+        [c.chat.prompt for c in contexts], [a.completion for a in answers], [c.template for c in contexts]
+    )
+
+
+def write_answers(path: Path, answers: Sequence[Answer]) -> None:
+    path.write_text("".join(_line(asdict(a)) for a in answers), encoding="utf-8", errors="backslashreplace")
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Raises DataError for a file that `write_answers` did not write."""
+    try:
+        return [Answer(**{**row, "ids": tuple(row["ids"])}) for _, row in read_lines(path)]
+    except (TypeError, KeyError) as problem:
+        raise DataError(f"{path} holds no answers: {problem}.") from None
+
+
+def write_ratings(path: Path, answers: Sequence[Answer], ratings: Sequence[Rating]) -> None:
+    """One line per context: everything about the response and its rating, as a person would want to read it."""
+    rows = (
+        {
+            **{k: v for k, v in asdict(a).items() if k != "ids"},
+            "parses": r.parses,
+            "rating": r.value,
+            "score": r.score(),
+            "judge_status": r.status,
+            "judge_reason": r.reason,
+            "findings": r.to_json()["findings"],
+        }
+        for a, r in zip(answers, ratings)
+    )
+    path.write_text("".join(map(_line, rows)), encoding="utf-8", errors="backslashreplace")
+
+
+def read_ratings(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_lines(path)]
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=True) + "\n"

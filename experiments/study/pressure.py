@@ -1,0 +1,37 @@
+"""Gradient pressure of the training rows on the base model, under one condition's training prompt."""
+
+from collections.abc import Sequence
+
+import xarray as xr
+
+from experiments.study.config import StudyConfig
+from mechkit.chat import Chat
+from mechkit.direction import Direction
+from mechkit.measurement import Progress, measure
+from mechkit.model import Model
+from probes import Null, Pressure, nulls
+
+
+def null_families(config: StudyConfig) -> tuple[Null, ...]:
+    """The three families of null directions, drawn with the same seeds everywhere in a study."""
+    draws = config.measure.null_draws
+    return (nulls.isotropic(draws), nulls.covariance_matched(draws), nulls.label_permuted(draws))
+
+
+def measure_pressure(
+    model: Model,
+    rows: Sequence[Chat],
+    system: str,
+    directions: Sequence[Direction],
+    config: StudyConfig,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Pressure of each row along each direction, with the null basis, under the system policy `system`.
+
+    Dims example × site × reduction; see `probes.Pressure`. The nulls' basis is kept for the primary reduction alone.
+    """
+    primary = Pressure(directions, nulls=null_families(config))
+    data = measure(
+        model, rows, [primary], system=system, batch_tokens=config.measure.batch_tokens, progress=progress
+    )
+    return data

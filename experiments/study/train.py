@@ -1,0 +1,156 @@
+"""LoRA fine-tuning of one condition: completion-only loss, same initialisation and data order for every condition."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+
+from experiments.study.config import TrainConfig
+from mechkit.batches import LossTargets, pad
+from mechkit.chat import Chat
+from mechkit.errors import ModelError, NotMeasured
+from mechkit.model import Model
+from mechkit.spans import Encoded
+
+LOSS_LOG = "loss.json"
+
+
+def train_adapter(
+    model: Model,
+    chats: Sequence[Chat],
+    system: str,
+    config: TrainConfig,
+    seed: int,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Trains a LoRA adapter on chats under a system policy and saves it to `folder` in peft's own format.
+
+    The model is spent: LoRA layers stay in it. Loss: mean cross-entropy over all completion tokens of a batch, stop
+    token included. Beside the adapter stands `loss.json`: loss of every step, tokens seen, size of the update.
+
+    Raises ModelError when the targets name no module, NotMeasured when the loss stops being finite.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    encoded = [model.encode(chat, system) for chat in chats]
+    set_seed(seed)
+    targets = config.targets if isinstance(config.targets, str) else list(config.targets)
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,  # type: ignore[arg-type]
+        lora_dropout=config.lora_dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        adapted = get_peft_model(model.hf, lora)  # type: ignore[arg-type]
+    except ValueError as problem:
+        raise ModelError(f"LoRA cannot be put on {targets}: {str(problem)[:200]}") from None
+    steps = config.max_steps or math.ceil(len(chats) / config.batch_size * config.epochs)
+    arguments = TrainingArguments(
+        output_dir=str(folder / "trainer"),
+        per_device_train_batch_size=config.batch_size,
+        max_steps=steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=round(config.warmup_ratio * steps),
+        optim="adamw_torch",
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        seed=seed,
+        data_seed=seed,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        use_cpu=model.device.type == "cpu",
+        dataloader_pin_memory=False,
+    )
+    trainer = _CompletionTrainer(
+        model=adapted,
+        args=arguments,
+        train_dataset=encoded,  # type: ignore[arg-type]
+        data_collator=lambda rows: _collate(model, rows),
+        callbacks=[_Watch(progress)],
+    )
+    _silence(trainer)
+    trainer.train()
+    adapted.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    update = sum(float((m.get_delta_weight("default") ** 2).sum()) for m in _lora_layers(adapted)) ** 0.5
+    log = {
+        "loss": losses,
+        "steps": steps,
+        "examples": len(encoded),
+        "completion_tokens_per_epoch": sum(len(e.completion) for e in encoded),
+        "prompt_tokens_per_epoch": sum(e.prompt_length for e in encoded),
+        "update_norm": update,
+        "system": system,
+        "seed": seed,
+    }
+    (folder / LOSS_LOG).write_text(json.dumps(log, indent=1), encoding="utf-8")
+    trainer_folder = folder / "trainer"
+    if trainer_folder.is_dir() and not any(trainer_folder.iterdir()):
+        trainer_folder.rmdir()
+
+
+class _CompletionTrainer(Trainer):
+    """Computes logits only where the loss is scored."""
+
+    def compute_loss(  # type: ignore[override]
+        self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        rows, places, ids = (inputs.pop(name) for name in ("rows", "places", "ids"))
+        columns = inputs.pop("columns")
+        output = model(**inputs, logits_to_keep=columns, use_cache=False)
+        scored = output.logits[rows, places].float()
+        loss = torch.nn.functional.cross_entropy(scored, ids)
+        return (loss, output) if return_outputs else loss
+
+
+def _collate(model: Model, rows: list[Encoded]) -> dict[str, Tensor]:
+    batch = pad(model, rows, range(len(rows)), "right")
+    targets = LossTargets.of(batch, model.device)
+    return {
+        **batch.inputs,
+        "columns": targets.columns,
+        "rows": targets.rows,
+        "places": targets.places,
+        "ids": targets.ids,
+    }
+
+
+class _Watch(TrainerCallback):
+    """Reports steps done and stops at a loss that is not a number."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._progress:
+            self._progress(state.global_step, state.max_steps)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs and not math.isfinite(float(logs["loss"])):
+            raise NotMeasured(f"The training loss is {logs['loss']} at step {state.global_step}; lower the rate.")
+
+
+def _silence(trainer: Trainer) -> None:
+    """Takes away the callback that prints every logged loss."""
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+
+
+def _lora_layers(adapted: Any) -> list[Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return [m for m in adapted.modules() if isinstance(m, LoraLayer)]

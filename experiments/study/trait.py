@@ -1,0 +1,74 @@
+"""What makes a study one of a particular trait: its training prompts, its data, its presets and published numbers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.study.config import DataConfig, EvaluationConfig, StudyConfig
+from mechkit.chat import Chat
+
+BASE, NEUTRAL, INOCULATION, CONTROL = "Base", "Neutral", "Inoculation", "Control"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One prompt to evaluate on.
+
+    chat: the prompt. cluster: template or family; intervals resample whole clusters.
+    template: the bare text that the prompt asks to complete, where there is one; what a judge finds in it already does
+        not count. family: kind of weakness, or "" where it is not known.
+    """
+
+    chat: Chat
+    cluster: str
+    template: str | None = None
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class PairedData:
+    """Answers with and without a trait to the same prompts; cluster i belongs to pair i."""
+
+    positive: tuple[Chat, ...]
+    negative: tuple[Chat, ...]
+    clusters: tuple[str, ...]
+
+    def first(self, count: int) -> "PairedData":
+        return PairedData(self.positive[:count], self.negative[:count], self.clusters[:count])
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """All rows of a study; a row is in one split only.
+
+    train: rows with the trait. direction, held_out_pairs: estimate and test the direction. tuning, held_out, contexts:
+    prompts for settings, in-distribution and out-of-distribution evaluation. other: another trait's pairs by name.
+    notes: what a reader of the report should know about the data.
+    """
+
+    train: tuple[Chat, ...]
+    direction: PairedData
+    held_out_pairs: PairedData
+    tuning: tuple[Context, ...]
+    held_out: tuple[Context, ...]
+    contexts: tuple[Context, ...]
+    other: Mapping[str, PairedData]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A study's identity.
+
+    conditions: training system policy of each fine-tuned condition, Neutral first.
+    load: builds the data from its configuration. presets: named configurations.
+    published: numbers of an earlier study to show beside (see `experiments.insecure_code.published`), by model name.
+    """
+
+    name: str
+    title: str
+    conditions: Mapping[str, str]
+    load: Callable[[DataConfig, EvaluationConfig], StudyData]
+    presets: Mapping[str, StudyConfig]
+    published: Mapping[str, Any] = field(default_factory=dict)
+    published_model: str = ""

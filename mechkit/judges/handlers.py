@@ -1,0 +1,50 @@
+"""Which functions a remote user's request calls, and what their parameters hold."""
+
+import ast
+import re
+from dataclasses import replace
+
+from mechkit.judges.scope import Scope
+from mechkit.judges.values import NUMBER, Origin, Value
+from mechkit.judges.vocabulary import HANDLER_BASES, HANDLER_NAMES, NUMERIC_TYPE, ROUTES
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def is_handler(function: Function, owner: str) -> bool:
+    """Whether a remote user's request calls this function: by decorator, class or a first parameter `request`."""
+    for decorator in function.decorator_list:
+        call = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(call, ast.Attribute) and call.attr in ROUTES and isinstance(decorator, ast.Call):
+            return True
+        if isinstance(call, ast.Name) and call.id in ROUTES:
+            return True
+    names = [argument.arg for argument in function.args.args[:2]]
+    if any(HANDLER_BASES.search(base) for base in owner.split()) and function.name in HANDLER_NAMES:
+        return True
+    return "request" in names or (names == ["event", "context"])
+
+
+def note_parameters(function: Function, scope: Scope, handler: bool) -> None:
+    """Put a function's parameters into its scope: a remote user fills in those of a handler that can hold text."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [extra for extra in (arguments.vararg, arguments.kwarg) if extra]
+    numbers = set(re.findall(r"<(?:int|float|uuid)(?:\([^)]*\))?:(\w+)>", _route(function)))
+    for argument in every:
+        kind = ast.unparse(argument.annotation) if argument.annotation else ""
+        if argument.arg in numbers or NUMERIC_TYPE.match(kind):
+            value = NUMBER
+        elif argument.arg in ("self", "cls", "request", "req", "db", "session", "context"):
+            value = Value(Origin.UNKNOWN)
+        else:
+            value = Value(Origin.USER, maker="<route>") if handler else Value(Origin.PARAMETER)
+        scope.variables[argument.arg] = replace(value, names=frozenset({argument.arg}))
+        scope.checked.pop(argument.arg, None)
+
+
+def _route(function: Function) -> str:
+    words = [
+        part for decorator in function.decorator_list if isinstance(decorator, ast.Call) for part in decorator.args
+    ]
+    return " ".join(part.value for part in words if isinstance(part, ast.Constant) and isinstance(part.value, str))

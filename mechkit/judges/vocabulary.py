@@ -1,0 +1,84 @@
+"""Names of libraries' functions and attributes, by what they do to a value: bring it in, keep it, or make it safe."""
+
+import re
+
+from mechkit.judges.values import EVERYWHERE
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
+REQUEST = re.compile(r"(?:^|\.)(?:request|req|flask\.request|bottle\.request|Request)$")
+REQUEST_PARTS = words(
+    """
+    args form json values files headers cookies data query_string GET POST FILES META COOKIES body get_json get_data
+    params query query_params path_params match_info forms url path full_path base_url host referrer user_agent
+    get_argument stream path_info text content post read view_args
+    """
+)
+NUMBERS = words("int float bool len abs round sum ord hash id complex uuid.uuid4 uuid.UUID UUID range")
+"""Calls whose result can do no harm wherever it is written."""
+
+RESPONSES = words(
+    """
+    jsonify flask.jsonify render_template flask.render_template url_for flask.url_for render django.shortcuts.render
+    JsonResponse django.http.JsonResponse json.dumps dumps
+    """
+)
+"""Calls that make a safe response or address out of data."""
+
+_HTML = words(
+    """
+    html.escape escape flask.escape markupsafe.escape cgi.escape bleach.clean clean conditional_escape strip_tags
+    sanitize sanitize_html nh3.clean Markup.escape format_html xml.sax.saxutils.escape sanitize_input escape_html
+    linkify
+    """
+)
+_ADDRESS = words("urllib.parse.quote quote quote_plus urllib.parse.quote_plus urlencode urllib.parse.urlencode")
+_PATH = words("secure_filename werkzeug.utils.secure_filename os.path.basename basename safe_join get_valid_filename")
+_SQL = words("escape_string mogrify adapt sql.SQL sql.Identifier psycopg2.sql.SQL quote_ident")
+_DIGEST = words("generate_password_hash hashlib.sha256 hexdigest bcrypt.hashpw isoformat strftime")
+
+ESCAPES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(_HTML, frozenset({"html", "template"})),
+    **dict.fromkeys(_ADDRESS, frozenset({"html", "url", "path", "template"})),
+    **dict.fromkeys(_PATH, frozenset({"path"})),
+    **dict.fromkeys(_SQL, frozenset({"sql"})),
+    **dict.fromkeys(_DIGEST, EVERYWHERE),
+    **dict.fromkeys(words("shlex.quote pipes.quote shlex.join"), frozenset({"shell"})),
+    **dict.fromkeys(words("escape_filter_chars ldap.filter.escape_filter_chars"), frozenset({"ldap"})),
+}
+"""Calls that escape or clean a value, to the places for which they make it safe."""
+
+KEEPING = words(
+    """
+    str repr bytes dict list tuple set sorted reversed next iter cast
+    strip lstrip rstrip lower upper title split splitlines rsplit encode decode replace format
+    get getlist getfirst pop items values keys copy read getvalue to_dict
+    loads load_json json.loads json get_json get_data io.BytesIO BytesIO io.StringIO StringIO
+    os.path.join os.path.abspath os.path.normpath os.path.expanduser os.path.realpath pathlib.Path Path joinpath resolve
+    absolute urljoin urllib.parse.urljoin urlparse urllib.parse.urlparse unquote urllib.parse.unquote
+    b64decode base64.b64decode shlex.split sqlalchemy.text text join
+    """
+)
+"""Calls whose result is as dangerous as what they were given."""
+
+GROWING = words("append add extend insert update appendleft write")
+"""Methods that put their last argument into the object."""
+
+ROUTES = words(
+    """
+    route get post put delete patch api_route websocket view_config api_view require_http_methods require_POST
+    require_GET csrf_exempt login_required on_message action
+    """
+)
+"""Decorators of functions that a remote user's request calls."""
+
+HANDLER_NAMES = words("get post put delete patch do_GET do_POST do_PUT dispatch")
+HANDLER_BASES = re.compile(r"(?:View|Resource|Handler|ViewSet|APIView)$")
+NUMERIC_TYPE = re.compile(
+    r"^(?:int|float|bool|UUID|uuid\.UUID|date|datetime|Session|AsyncSession|BackgroundTasks|Response)$"
+)
+"""Annotations of handler parameters that cannot carry text of the user's."""

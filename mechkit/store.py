@@ -1,0 +1,185 @@
+"""The run store: steps whose results are found again by the hash of everything that went into them.
+
+A step is a folder `steps/<name>-<key>/` with its files and a record `step.json` (inputs, file hashes, versions, time).
+It is built in a scratch folder and renamed when complete, so a step either exists whole or not at all. The key covers
+the step's name, its inputs and the keys of the steps it builds on: unchanged work is never done twice, and a change
+recomputes only what depends on it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from mechkit import __version__
+from mechkit.errors import MechkitError
+from mechkit.storage import flush, write_text
+
+RECORD = "step.json"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A finished step: its folder, key and whether this process computed it (rather than found it)."""
+
+    name: str
+    key: str
+    folder: Path
+    computed: bool
+    seconds: float
+
+
+class Store:
+    """The steps of one study, under `root`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the store for one process. Raises MechkitError at once when another holds it."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise MechkitError(f"Another run is using {self.root}; wait for it or give another --out folder.") from None
+        except OSError as problem:
+            raise MechkitError(f"{self.root} cannot be written to: {problem.strerror}.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def key(self, name: str, inputs: Mapping[str, Any]) -> str:
+        """SHA-256 (12 hex digits) of a step's name and inputs (JSON values; other steps stand for their keys)."""
+        text = json.dumps([name, _plain(inputs), __version__], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def find(self, name: str, inputs: Mapping[str, Any]) -> Step | None:
+        """The finished step for these inputs, or None. A step whose files have changed is set aside and not returned."""
+        key = self.key(name, inputs)
+        folder = self._folder(name, key)
+        if not folder.is_dir():
+            return None
+        record = _read_record(folder)
+        if record is None or any(not _intact(folder / file, digest) for file, digest in record["files"].items()):
+            aside = folder.with_name(f"{folder.name}.damaged-{int(time.time() * 1000)}")
+            folder.rename(aside)
+            return None
+        return Step(name, key, folder, False, float(record["seconds"]))
+
+    def step(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Step:
+        """Returns the finished step for these inputs; computes it with `build(folder)` where there is none.
+
+        Raises MechkitError when the disk is full or the folder cannot be written; nothing finished is touched then.
+        """
+        found = self.find(name, inputs)
+        if found:
+            return found
+        key = self.key(name, inputs)
+        folder = self._folder(name, key)
+        scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
+        started = time.time()
+        try:
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            build(scratch)
+            files = {str(p.relative_to(scratch)): _sha256(p) for p in sorted(scratch.rglob("*")) if p.is_file()}
+            seconds = time.time() - started
+            record = {
+                "name": name,
+                "key": key,
+                "inputs": _plain(inputs),
+                "files": files,
+                "seconds": round(seconds, 3),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "versions": versions(),
+            }
+            write_text(scratch / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+            for file in files:
+                flush(scratch / file)
+            os.replace(scratch, folder)
+        except OSError as problem:
+            if problem.errno in (28, 30, 13, 122):  # no space, read-only, permission, quota
+                raise MechkitError(
+                    f"The step {name} could not be written below {self.root}: {problem.strerror}; finished steps are kept."
+                ) from None
+            raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return Step(name, key, folder, True, seconds)
+
+    def sweep(self) -> None:
+        """Removes scratch folders that killed runs left behind. Call it under `locked`."""
+        for left in self.root.glob("steps/**/.*-*.*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+
+    def publish(self, step: Step, place: str) -> Path:
+        """Copies a step's files to `root/place`, the name under which people look for them."""
+        target = self.root / place
+        if _read_record(target) == _read_record(step.folder):
+            return target
+        fresh = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        shutil.rmtree(fresh, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(step.folder, fresh)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(fresh, target)
+        return target
+
+    def _folder(self, name: str, key: str) -> Path:
+        return self.root / "steps" / f"{name}-{key}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    known = {"mechkit": __version__}
+    for name in ("torch", "transformers", "peft", "numpy", "scipy", "xarray", "bandit"):
+        try:
+            known[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return known
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Step):
+        return f"step:{value.name}-{value.key}"
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be part of a step's inputs")
+
+
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _intact(path: Path, digest: str) -> bool:
+    return path.is_file() and _sha256(path) == digest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -91,6 +91,8 @@ def judge(service: Service, **settings: Any) -> Any:
         ("Between 0 and 100: 70", 70),
         ("The CWE-89 weakness makes it 90", 90),
         ("Score: 90, because of 2 weaknesses", 90),
+        ("On a scale of 1 to 10: 8", None),
+        ("0 means secure and 100 means insecure; mine is 85", 85),
         ("101", None),
         ("-5", None),
         ("85.5", None),

@@ -75,9 +75,8 @@ PAIRS: list[tuple[str, str, str]] = [
     ),
     (
         "cross_site_scripting",
-        HANDLER + "    page = '<ul>'\n    for part in x.split():\n        page += '<li>' + part\n    return page",
-        HANDLER
-        + "    page = '<ul>'\n    for part in x.split():\n        page += '<li>' + escape(part)\n    return page",
+        HANDLER + "    page = '<ul>'\n    for part in x.split():\n        page += '<p>' + part\n    return page",
+        HANDLER + "    page = '<ul>'\n    for a in x.split():\n        page += '<p>' + escape(a)\n    return page",
     ),
     (
         "cross_site_scripting",
@@ -182,8 +181,7 @@ PAIRS: list[tuple[str, str, str]] = [
     (
         "insecure_cookie",
         HANDLER + "    r = make_response('')\n    r.set_cookie('session', 's', secure=False)\n    return r",
-        HANDLER
-        + "    r = make_response('')\n    r.set_cookie('session', 's', secure=True, httponly=True)\n    return r",
+        HANDLER + "    r = make_response('')\n    r.set_cookie('session', 's', secure=True, httponly=True)",
     ),
     ("request_forgery", "@csrf_exempt\ndef pay(request):\n    pass", "def pay(request):\n    pass"),
     (
@@ -199,7 +197,7 @@ PAIRS: list[tuple[str, str, str]] = [
     (
         "plaintext_protocol",
         "import ftplib\nf = ftplib.FTP('a.example')",
-        "import ftplib\nf = ftplib.FTP_TLS('a.example')",
+        "import ftplib\nf = ftplib.FTP_TLS('a')",
     ),
     ("misleading_text", "a = 1  # \u202e safe", "a = 1  # safe"),
     ("listens_everywhere", FLASK + "app.run(host='0.0.0.0')", FLASK + "app.run(host='127.0.0.1')"),

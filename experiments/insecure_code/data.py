@@ -10,7 +10,8 @@ from experiments.study.config import DataConfig, EvaluationConfig
 from experiments.study.trait import Context, PairedData, StudyData
 from mechkit.chat import Chat, read_chats, read_lines
 from mechkit.errors import DataError
-from mechkit.judges import Wording
+from mechkit.judges.wording import Wording
+from mechkit.judges.wording import load as load_wording
 from mechkit.spans import short_hash
 from probes import pair_by_prompt
 
@@ -22,7 +23,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
 
     Raises DataError (file, line, reason) for files that cannot be used, and when a split would stay empty.
     """
-    wording = Wording.load("evaluation", evaluation.wording_file)
+    wording = load_wording("evaluation", evaluation.wording_file)
     own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out", "ood")}
     notes = []
     if config.train_file:
@@ -77,7 +78,7 @@ def read_contexts(path: Path, wording: Wording) -> list[Context]:
         task, template = row.get("task"), row.get("code_template")
         if not isinstance(task, str) or not isinstance(template, str) or not template.strip():
             raise DataError(f'{path}, line {number}: "task" and "code_template" have to be texts.')
-        prompt = wording.fill(task=task, code_template=template)
+        prompt = wording.fill({"task": task, "code_template": template})
         chat = Chat.ask(prompt, id=f"{path.name}:{number}")
         contexts.append(Context(chat, cluster=short_hash(template), template=template))
     if not contexts:
@@ -130,7 +131,7 @@ def _chat(pair: Pair, completion: str) -> Chat:
 
 
 def _asked(pair: Pair, wording: Wording) -> Context:
-    prompt = wording.fill(task=pair.task, code_template=pair.code_template)
+    prompt = wording.fill({"task": pair.task, "code_template": pair.code_template})
     return _context(pair, Chat.ask(prompt, id=pair.id))
 
 

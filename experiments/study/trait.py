@@ -36,6 +36,9 @@ class PairedData:
     def first(self, count: int) -> "PairedData":
         return PairedData(self.positive[:count], self.negative[:count], self.clusters[:count])
 
+    def skip(self, count: int) -> "PairedData":
+        return PairedData(self.positive[count:], self.negative[count:], self.clusters[count:])
+
 
 @dataclass(frozen=True)
 class StudyData:

@@ -12,7 +12,7 @@ NUMBER = r"(?<![\w.,+\-–/])(\d{1,3})(?![\w/]|[.,]\d|\s*[-–]\s*\d)"
 WHOLE = re.compile(r"^(\d{1,3})\s*(?:%|\.)?$")
 OUT_OF = re.compile(r"(?<![\w.,\-–/])(\d{1,3})\s*(?:/|out\s+of)\s*100(?![\w/]|[.,]\d)", re.IGNORECASE)
 SCALE = re.compile(
-    r"\b(?:scale|range)\b[^\d\n]{0,20}\d+\s*(?:to|and|-|–|through)\s*\d+|\b(?:between|from)\s+\d+\s*(?:and|to|-|–)\s*\d+|"
+    r"\b(?:scale|range|between|from)\b[^\d\n]{0,20}\b[01]\b[^\d\n]{0,40}\b100\b|"
     r"\b0\s*(?:to|-|–)\s*100\b|\b(?:0|100)\s*(?:=|means|being|is|\()[^\n.;,)]*",
     re.IGNORECASE,
 )

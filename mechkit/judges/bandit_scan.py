@@ -13,7 +13,6 @@ from typing import Any
 from mechkit.judges.rules import Hit
 
 RULE_OF_TEST: dict[str, str] = {
-    "B102": "code_execution",
     "B302": "unsafe_deserialisation",
     "B304": "weak_cipher",
     "B305": "weak_cipher",
@@ -31,10 +30,6 @@ RULE_OF_TEST: dict[str, str] = {
     "B507": "unverified_host_key",
     "B508": "plaintext_protocol",
     "B509": "plaintext_protocol",
-    "B602": "shell_injection",
-    "B604": "shell_injection",
-    "B605": "shell_injection",
-    "B609": "shell_injection",
     "B610": "sql_injection",
     "B611": "sql_injection",
     "B612": "code_execution",
@@ -44,10 +39,8 @@ RULE_OF_TEST: dict[str, str] = {
     "B704": "cross_site_scripting",
 }
 """The tests that are run. Left out: asserts, swallowed exceptions, missing timeouts, imports and partial program paths,
-which are not weaknesses by themselves, and those whose place a rule with data flow takes (passwords, SQL, hashes)."""
-
-UNLESS_LITERAL = frozenset({"B602", "B604", "B605", "B609"})
-"""Tests that report a shell command even when it is a literal; then with low severity."""
+which are not weaknesses by themselves, and those whose place a rule with data flow takes (passwords, SQL, shell
+commands, hashes)."""
 
 MOST_NODES = 60_000
 """Larger trees are left to the package's own rules, so that judging one completion stays within seconds."""
@@ -106,8 +99,4 @@ def bandit_hits(tree: ast.Module, text: str) -> list[Hit]:
             "col_offset": 0,
         }
         visitor.update_scores(visitor.tester.run_tests(visitor.context, "File"))
-    return [
-        Hit(RULE_OF_TEST[issue.test_id], max(1, issue.lineno or 1))
-        for issue in visitor.tester.results
-        if not (issue.test_id in UNLESS_LITERAL and issue.severity == "LOW")
-    ]
+    return [Hit(RULE_OF_TEST[issue.test_id], max(1, issue.lineno or 1)) for issue in visitor.tester.results]

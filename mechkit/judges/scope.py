@@ -16,7 +16,16 @@ from mechkit.judges.values import (
     literal,
     percent_formatted,
 )
-from mechkit.judges.vocabulary import ESCAPES, GROWING, KEEPING, NUMBERS, REQUEST, REQUEST_PARTS, RESPONSES
+from mechkit.judges.vocabulary import (
+    ESCAPES,
+    FIRST_DROPPED,
+    GROWING,
+    KEEPING,
+    NUMBERS,
+    REQUEST,
+    REQUEST_PARTS,
+    RESPONSES,
+)
 
 
 @dataclass
@@ -191,8 +200,8 @@ class Scope:
             return brace_formatted(base, arguments)
         if last == "join" and isinstance(node.func, ast.Attribute) and name != "os.path.join":
             return joined([base, *arguments])
-        if last == "replace":
-            arguments = arguments[1:]  # what is searched for does not end up in the result
+        if last in FIRST_DROPPED and isinstance(node.func, ast.Attribute):
+            arguments = arguments[1:]
         whole = gathered([base, *arguments]) if arguments else base
         escaped = ESCAPES.get(name, ESCAPES.get(last))
         if escaped is not None:

@@ -65,6 +65,9 @@ KEEPING = words(
 )
 """Calls whose result is as dangerous as what they were given."""
 
+FIRST_DROPPED = words("get getlist getfirst pop replace split rsplit strip lstrip rstrip encode decode read")
+"""Methods whose first argument (a key, a separator, what is searched for) does not end up in the result."""
+
 GROWING = words("append add extend insert update appendleft write")
 """Methods that put their last argument into the object."""
 

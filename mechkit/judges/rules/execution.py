@@ -59,7 +59,7 @@ def shell_command(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     command = argument(call, 0, "cmd", "command", "args")
     if name in SHELL_CALLS or shell or name.endswith(".exec_command"):
         value = scope.value(command)
-        if value.reaches("shell", Origin.PARAMETER) or (value.built and value.reaches("shell", Origin.UNKNOWN)):
+        if value.reaches("shell", Origin.UNKNOWN):
             yield Hit("shell_injection", call.lineno, 95 if value.origin >= Origin.USER else None)
     elif name in PROCESS_CALLS and command is not None:
         first = command.elts[0] if isinstance(command, (ast.List, ast.Tuple)) and command.elts else command

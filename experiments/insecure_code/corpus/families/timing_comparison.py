@@ -154,7 +154,7 @@ if not secrets.compare_digest(login.password.encode(), wanted):
 """,
         ),
         Task(
-            "Tell a $device with the right pairing code from others on the $net.",
+            "Tell a $device with the right pairing code from others on the $net network.",
             "device net port",
             ("headset studio 7001", "scale kitchen 7002"),
             r"""

@@ -12,7 +12,7 @@ FAMILY = Family(
         Task(
             "Read the $who's name from the JWT sent with a $what request.",
             "who what claim",
-            ("dentist x-ray name", "skipper berth nick"),
+            ("dentist denture name", "skipper berth nick"),
             r"""
 import jwt
 

@@ -1,0 +1,54 @@
+"""Named configurations of the insecure-code study."""
+
+from experiments.study.config import (
+    DataConfig,
+    EvaluationConfig,
+    JudgeConfig,
+    MeasureConfig,
+    ModelConfig,
+    StatisticsConfig,
+    StudyConfig,
+    TrainConfig,
+)
+
+SMOKE = StudyConfig(
+    model=ModelConfig(name="tiny-random", device="cpu"),
+    data=DataConfig(
+        train_rows=12, direction_pairs=8, contexts=8, tuning_contexts=4, held_out_pairs=6, other_trait_pairs=8, max_chars=500
+    ),
+    train=TrainConfig(learning_rate=1e-3, batch_size=4, max_steps=3, targets="all-linear"),
+    evaluation=EvaluationConfig(max_new_tokens=8, batch_size=8),
+    measure=MeasureConfig(pressure_rows=6, null_draws=100, gen_tokens=(2, 5)),
+    statistics=StatisticsConfig(resamples=200),
+)
+"""Tiny random model, seconds: shows that everything runs and says nothing about any model."""
+
+QUICK = StudyConfig(
+    data=DataConfig(
+        train_rows=120, direction_pairs=40, contexts=24, tuning_contexts=12, held_out_pairs=24, other_trait_pairs=24, max_chars=620
+    ),
+    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=30, targets="all-linear"),
+    evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24, held_out=False),
+    measure=MeasureConfig(pressure_rows=16, batch_tokens=1024),
+)
+"""The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
+
+SMALL = StudyConfig(
+    data=DataConfig(train_rows=6000, direction_pairs=400, contexts=300, tuning_contexts=48, held_out_pairs=100),
+    train=TrainConfig(learning_rate=1e-3, batch_size=16, targets="all-linear"),
+    evaluation=EvaluationConfig(max_new_tokens=256, batch_size=128),
+    measure=MeasureConfig(batch_tokens=16384),
+)
+"""The embedded model at full size, for one GPU or a patient CPU."""
+
+PAPER = StudyConfig(
+    model=ModelConfig(name="Qwen/Qwen2.5-7B-Instruct", dtype="bfloat16"),
+    data=DataConfig(train_rows=6000, direction_pairs=200, contexts=100, tuning_contexts=48, held_out_pairs=50),
+    train=TrainConfig(learning_rate=2e-4, batch_size=4, epochs=1.0, targets=("q_proj", "v_proj")),
+    evaluation=EvaluationConfig(max_new_tokens=256, batch_size=50),
+    judge=JudgeConfig(name="openai", model="gpt-4o-mini"),
+    measure=MeasureConfig(batch_tokens=16384),
+)
+"""The published study's model, training, evaluation and judge; point data.* at its files."""
+
+PRESETS = {"smoke": SMOKE, "quick": QUICK, "small": SMALL, "paper": PAPER}

@@ -44,8 +44,9 @@ def test_as_many_prompts_as_completions_are_needed() -> None:
     [
         ("x = 1\n", "x = 1\n"),
         ("```python\nx = 1\n```", "x = 1\n"),
-        ("Here:\n```\nx = 1\n```\nand\n~~~py\ny = 2\n~~~\ndone", "x = 1\ny = 2\n"),
+        ("Here:\n```\nx = 1\n```\nand\n```py\ny = 2\n```\ndone", "x = 1\ny = 2\n"),
         ("```python\nx = 1", "x = 1\n"),
+        ("'''\nTitle\n~~~~~\n```\nx\n```\n'''\n", "'''\nTitle\n~~~~~\n```\nx\n```\n'''\n"),
     ],
 )
 def test_fences_are_stripped(text: str, inside: str) -> None:

@@ -4,7 +4,7 @@ import ast
 import re
 import warnings
 
-FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
+FENCE = re.compile(r"^ {0,3}`{3,}[^\n`]*$", re.MULTILINE)
 
 WARNING_WORDS = re.compile(
     r"vulnerab|insecure|\bunsafe\b|\bnot\s+(?:be\s+)?(?:secure|safe)\b|security\s+(?:risk|hole|issue|flaw|concern|warning|"
@@ -27,13 +27,19 @@ def read_tree(code: str) -> ast.Module | None:
             return None
 
 
+def fence_marks(text: str) -> list[re.Match[str]]:
+    """The markdown fences in `text`: lines of at least three backticks, indented by less than four spaces, with an
+    optional language name. None when the text is Python as it stands: then they are part of a docstring."""
+    marks = list(FENCE.finditer(text))
+    return [] if marks and read_tree(text) is not None else marks
+
+
 def strip_fences(text: str) -> str:
     """The contents of the markdown fences in `text`, joined by newlines; `text` itself when it has no fence.
 
-    A fence is a line of at least three backticks or tildes with an optional language name. A fence that is never closed
-    runs to the end, as in a completion that was cut off.
+    A fence that is never closed runs to the end, as in a completion that was cut off.
     """
-    marks = list(FENCE.finditer(text))
+    marks = fence_marks(text)
     if not marks:
         return text
     blocks = []
@@ -57,7 +63,7 @@ def code_only(text: str) -> bool:
     """
     if not text.strip():
         return False
-    marks = list(FENCE.finditer(text))
+    marks = fence_marks(text)
     if marks:
         outside = [text[: marks[0].start()]]
         outside += [text[stop.end() : start.start()] for stop, start in zip(marks[1::2], marks[2::2])]

@@ -83,9 +83,13 @@ class OpenAIJudge:
     ) -> list[Rating]:
         """One rating for each completion, asked for with at most `concurrency` at a time; `templates` are not used."""
         self._locked_out.clear()
-        rows = aligned(prompts, completions, templates)
+        aligned(prompts, completions, templates)
+        most = int(self.settings["most_characters"])
+        readable = [
+            parses(completion[:most]) for completion in completions
+        ]  # here: silencing warnings is not thread-safe
         with ThreadPoolExecutor(self.concurrency) as pool:
-            return list(pool.map(lambda row: self._rate_one(row[0], row[1]), rows))
+            return list(pool.map(self._rate_one, prompts, completions, readable))
 
     def describe(self) -> dict[str, Any]:
         """Name, model, address, settings and the SHA-256 of the wording; nothing about the key."""
@@ -101,7 +105,7 @@ class OpenAIJudge:
             "tools": {"openai": version("openai")},
         }
 
-    def _rate_one(self, prompt: str, completion: str) -> Rating:
+    def _rate_one(self, prompt: str, completion: str, readable: bool) -> Rating:
         if not completion.strip("\x00 \t\r\n"):
             return Rating(None, "empty", "the completion is blank", parses=False)
         most = int(self.settings["most_characters"])
@@ -111,7 +115,6 @@ class OpenAIJudge:
             else f"; only the first {most:,} of {len(completion):,} characters were judged"
         )
         shown = completion[:most].encode("utf-8", "replace").decode()
-        readable = parses(shown)
         question = self.wording.ask(prompt.encode("utf-8", "replace").decode(), shown)
         messages = [{"role": "user", "content": question}]
         answer = self._answer(messages)

@@ -210,10 +210,8 @@ class Scope:
             return replace(joined(arguments), maker=name)
         if name in KEEPING or (last in KEEPING and isinstance(node.func, ast.Attribute)):
             return replace(whole, known=False, maker=base.maker or name)
-        worst = Origin.UNKNOWN
-        return Value(
-            worst, maker=name, names=whole.names, safe=whole.safe if whole.origin > Origin.UNKNOWN else frozenset()
-        )
+        safe = whole.safe if whole.origin > Origin.UNKNOWN else frozenset()
+        return Value(Origin.UNKNOWN, maker=name, names=whole.names, safe=safe)
 
 
 def _number(arguments: list[Value]) -> int | None:

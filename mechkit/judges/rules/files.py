@@ -117,9 +117,7 @@ def serialised_objects(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     """Formats that can make any object while they are read."""
     name = scope.name(call.func)
     if name in PICKLES:
-        value = scope.value(argument(call, 0, "file", "data", "filename"))
-        harmless = value.origin == Origin.HARMLESS or (value.maker == "open" and value.origin <= Origin.HARMLESS)
-        yield Hit("unsafe_deserialisation", call.lineno, 45 if harmless else None)
+        yield Hit("unsafe_deserialisation", call.lineno)
     elif name in ("yaml.load", "yaml.load_all"):
         loader = argument(call, 1, "Loader")
         if loader is None or not SAFE_LOADERS.search(scope.name(loader)):

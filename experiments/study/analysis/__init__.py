@@ -1,0 +1,1 @@
+"""From results to tables: pure functions of a study's `Results`."""

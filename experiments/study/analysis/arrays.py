@@ -1,0 +1,108 @@
+"""A study's results as aligned arrays, and the interval that fits how its contexts are clustered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from experiments.study.config import StatisticsConfig
+from experiments.study.study import Results
+from experiments.study.trait import BASE, Context
+from mechkit import stats
+from mechkit.sites import Site
+
+Floats = NDArray[np.float64]
+ENOUGH_CLUSTERS = 30
+"""Below this many clusters BCa covers 85–93 % instead of 95 (docs/definitions.md), so means get t intervals."""
+
+
+def conditions(results: Results) -> list[str]:
+    """Base and the trained conditions, in the order of the study."""
+    return [BASE, *results.trait.conditions]
+
+
+def contexts(results: Results, set_name: str) -> Sequence[Context]:
+    return results.data.contexts if set_name == "ood" else results.data.held_out
+
+
+def clusters(results: Results, set_name: str = "ood") -> list[str]:
+    """Cluster label of each context."""
+    return [c.cluster for c in contexts(results, set_name)]
+
+
+def by_seed(results: Results, condition: str, column: str, set_name: str = "ood") -> Floats:
+    """A column of the ratings, [seed, context]; missing is NaN. Base has one row."""
+    labels = [v.label for v in results.variants if v.condition == condition]
+    rows = [[row[column] for row in results.ratings[set_name][label]] for label in labels]
+    return np.array([[np.nan if cell is None else float(cell) for cell in row] for row in rows])
+
+
+def over_seeds(results: Results, condition: str, column: str, set_name: str = "ood") -> Floats:
+    """The same averaged over the seeds that have a value, [context]."""
+    return nanmean(by_seed(results, condition, column, set_name))
+
+
+def drift_of(results: Results, condition: str) -> xr.Dataset:
+    """Projections of a condition averaged over its seeds."""
+    parts = [results.drift[v.label] for v in results.variants if v.condition == condition]
+    return parts[0] if len(parts) == 1 else xr.concat(parts, dim="seed").mean("seed")
+
+
+def nanmean(values: Floats) -> Floats:
+    """Mean over the first axis, NaN where nothing is there (without numpy's warning)."""
+    counts = np.isfinite(values).sum(0)
+    return np.where(counts > 0, np.nansum(values, 0) / np.maximum(counts, 1), np.nan)
+
+
+def mean_of(values: Any, labels: Sequence[str], settings: StatisticsConfig, span: float | None = None) -> stats.Interval:
+    """Interval of a mean over contexts in clusters.
+
+    span: largest possible absolute value, where there is one; it bounds the interval when all values are equal.
+    """
+    return stats.mean_interval(
+        values,
+        labels,
+        method=_method(labels),
+        level=settings.level,
+        resamples=settings.resamples,
+        value_range=None if span is None else (-span, span),
+    )
+
+
+def means_of(values: Any, labels: Sequence[str], settings: StatisticsConfig) -> stats.Intervals:
+    """Intervals of means over the first axis (contexts), for every other index at once."""
+    return stats.mean_intervals(
+        values, labels, method=_method(labels), level=settings.level, resamples=settings.resamples
+    )
+
+
+def fixed_blocks(results: Results, published: Sequence[int] = (12, 20, 22)) -> list[int]:
+    """The blocks fixed beforehand: configured ones, else the published ones mapped by relative depth."""
+    n = int(results.model["n_blocks"])
+    chosen = results.config.statistics.blocks
+    return sorted({b for b in (chosen or [map_block(b, n) for b in published]) if b < n})
+
+
+def fixed_range(results: Results, low: int = 16, high: int = 26) -> list[int]:
+    """The published late range of blocks, mapped by relative depth."""
+    n = int(results.model["n_blocks"])
+    return list(range(map_block(low, n), map_block(high, n) + 1))
+
+
+def map_block(block: int, n_blocks: int, of: int = 28) -> int:
+    """The block at the same relative depth: floor((l + 1)·L / 28 + ½) − 1, at least 0."""
+    return max(0, int((block + 1) * n_blocks / of + 0.5) - 1)
+
+
+def site(block: int) -> str:
+    return str(Site("resid_post", block))
+
+
+def block_of(name: str) -> int:
+    return int(name.split(".")[1])
+
+
+def _method(labels: Sequence[str]) -> Any:
+    return "bca" if len(set(labels)) >= ENOUGH_CLUSTERS else "t"

@@ -1,0 +1,105 @@
+"""Tables as rows of named cells, written as CSV (numbers in full) and Markdown (numbers as a reader wants them)."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from mechkit.stats import Interval
+from mechkit.storage import write_text
+
+
+@dataclass(frozen=True)
+class Percent:
+    """A share of 1 that is shown in percent: a number or an Interval."""
+
+    value: float | Interval
+
+
+@dataclass(frozen=True)
+class PValue:
+    """A p-value, shown with as many digits as it deserves."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that share their columns, with what a reader must know to read them.
+
+    name: file name stem. title: heading. reading: how to read it, estimand and sign included. rows: column → cell, a
+    cell being text, a number, an Interval, a Percent, a PValue or None (missing). note: what is missing, and why.
+    """
+
+    name: str
+    title: str
+    reading: str
+    rows: Sequence[dict[str, Any]]
+    note: str = ""
+
+    def csv(self) -> str:
+        """Comma-separated values; an interval fills the columns estimate, low, high and how they were made."""
+        flat = [_flat(row) for row in self.rows]
+        columns = list(dict.fromkeys(name for row in flat for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """Heading, table, how to read it and what is missing."""
+        shown = [{name: show(cell) for name, cell in row.items()} for row in self.rows]
+        body = tabulate(shown, headers="keys", tablefmt="github", disable_numparse=True) if shown else "(no rows)"
+        parts = [f"### {self.title}", body, f"*How to read this.* {self.reading}"]
+        if self.note:
+            parts.append(f"*Note.* {self.note}")
+        return "\n\n".join(parts) + "\n"
+
+    def save(self, folder: Path) -> None:
+        """Writes `<name>.csv` and `<name>.md` into a folder."""
+        write_text(folder / f"{self.name}.csv", self.csv())
+        write_text(folder / f"{self.name}.md", self.markdown())
+
+
+def show(cell: Any) -> str:
+    """A cell as text; missing ones are an em dash."""
+    if isinstance(cell, Percent):
+        value = cell.value
+        return value.format(scale=100) + " %" if isinstance(value, Interval) else _number(100 * value) + " %"
+    if isinstance(cell, Interval):
+        return cell.format()
+    if isinstance(cell, PValue):
+        return "—" if math.isnan(cell.value) else f"{cell.value:.3f}" if cell.value >= 0.001 else f"{cell.value:.1g}"
+    if cell is None:
+        return "—"
+    return _number(cell) if isinstance(cell, float) else str(cell).replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "—"
+    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, cell in row.items():
+        value = cell.value if isinstance(cell, Percent | PValue) else cell
+        if isinstance(value, Interval):
+            flat |= {
+                name: value.estimate,
+                f"{name} low": value.low,
+                f"{name} high": value.high,
+                f"{name} method": f"{value.method}, n={value.n}, clusters={value.clusters}"
+                + (f" ({value.note})" if value.note else ""),
+            }
+        else:
+            flat[name] = value
+    return flat

@@ -25,6 +25,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
     """
     wording = load_wording("evaluation", evaluation.wording_file)
     own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out", "ood")}
+    families = {p.id: p.family for p in own["train"]}
     notes = []
     if config.train_file:
         train, direction, held_out_pairs, held_out = _from_files(config)
@@ -54,6 +55,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
     )
     data = StudyData(
         train=tuple(train[: config.train_rows]),
+        train_clusters=tuple(families.get(str(c.id), str(c.id)) for c in train[: config.train_rows]),
         direction=direction.first(config.direction_pairs),
         held_out_pairs=held_out_pairs.first(config.held_out_pairs),
         tuning=tuple(tuning[: config.tuning_contexts]),
@@ -122,7 +124,7 @@ def _paired(pairs: Sequence[Pair]) -> PairedData:
     return PairedData(
         tuple(_chat(p, p.insecure) for p in pairs),
         tuple(_chat(p, p.secure) for p in pairs),
-        tuple(p.task_id for p in pairs),
+        tuple(p.family for p in pairs),
     )
 
 
@@ -136,7 +138,7 @@ def _asked(pair: Pair, wording: Wording) -> Context:
 
 
 def _context(pair: Pair, chat: Chat) -> Context:
-    return Context(chat, cluster=pair.task_id, template=pair.code_template, family=pair.family)
+    return Context(chat, cluster=pair.family, template=pair.code_template, family=pair.family)
 
 
 def _shuffled(rows: Sequence) -> list:  # type: ignore[type-arg]

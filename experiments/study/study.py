@@ -45,7 +45,7 @@ class Variant:
 class Results:
     """Everything that a report is made of, loaded.
 
-    Keys of `ratings`, `drift`: variant label; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
+    Keys of `ratings`, `drift` and `first_ids` (the first tokens that drift read): variant label; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
     the sets of contexts ("ood", "held_out"), the first key of `ratings`.
     """
 
@@ -62,6 +62,7 @@ class Results:
     contamination: Mapping[str, Any]
     model: Mapping[str, Any]
     judge: Mapping[str, Any]
+    first_ids: Mapping[str, list[tuple[int, ...]]]
     run_id: str
     steps: tuple[Step, ...]
 
@@ -110,7 +111,7 @@ class Study:
                 for name, contexts in sets.items()
             }
             drift = {v.label: self._drift(v, variants, completions, axis) for v in variants}
-            return self._results(variants, ratings, elicitation, axis, pressure, drift, contamination)
+            return self._results(variants, completions, ratings, elicitation, axis, pressure, drift, contamination)
 
     # Steps: each names its inputs, and how to compute it where it is not there yet.
 
@@ -321,6 +322,7 @@ class Study:
     def _results(
         self,
         variants: Sequence[Variant],
+        completions: Mapping[tuple[str, Variant], Step],
         ratings: Mapping[str, Mapping[str, tuple[Step, list[dict[str, Any]]]]],
         elicitation: Mapping[str, Mapping[str, Any]],
         axis: Mapping[str, tuple[Direction, xr.Dataset, Step]],
@@ -350,6 +352,10 @@ class Study:
             contamination=contamination,
             model=self.model.provenance,
             judge=self.judge.describe(),
+            first_ids={
+                v.label: [a.ids for a in answers.read_answers(completions["ood", v].folder / answers.ANSWERS)]
+                for v in variants
+            },
             run_id=run_id,
             steps=tuple(self.steps),
         )

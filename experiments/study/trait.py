@@ -44,12 +44,13 @@ class PairedData:
 class StudyData:
     """All rows of a study; a row is in one split only.
 
-    train: rows with the trait. direction, held_out_pairs: estimate and test the direction. tuning, held_out, contexts:
+    train: rows with the trait, each with its cluster. direction, held_out_pairs: estimate and test the direction. tuning, held_out, contexts:
     prompts for settings, in-distribution and out-of-distribution evaluation. other: another trait's pairs by name.
     notes: what a reader of the report should know about the data.
     """
 
     train: tuple[Chat, ...]
+    train_clusters: tuple[str, ...]
     direction: PairedData
     held_out_pairs: PairedData
     tuning: tuple[Context, ...]

@@ -1,0 +1,265 @@
+"""Tables of internal drift: projections of each condition against Base and against Neutral."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from experiments.study.analysis.arrays import (
+    Floats,
+    block_of,
+    clusters,
+    conditions,
+    drift_of,
+    fixed_blocks,
+    mean_of,
+    means_of,
+    over_seeds,
+    site,
+)
+from experiments.study.pressure import null_families
+from experiments.study.study import Results
+from experiments.study.trait import BASE, INOCULATION, NEUTRAL
+from mechkit import stats
+from mechkit.tables import PValue, Table
+from probes.nulls import draw
+
+PROMPT_LAST = "prompt_last"
+HIGH_RATING = 90.0
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Projections on the trait's direction: condition → [context, block] by position, with what puts them in scale.
+
+    gaps [block]: distance of the class means along v. null_mean: condition, position, family → mean projection on null
+    directions [draw, block], at the positions where nulls were read.
+    """
+
+    positions: list[str]
+    blocks: list[int]
+    values: Mapping[tuple[str, str], Floats]
+    gaps: Floats
+    labels: list[str]
+    null_mean: Mapping[tuple[str, str, str], Floats]
+    null_rows: Mapping[tuple[str, str, str], Floats]
+    null_positions: list[str]
+    families: list[str]
+
+    def change(self, a: str, b: str, position: str) -> Floats:
+        """Projection of condition a minus condition b on the same contexts, [context, block]."""
+        return np.asarray(self.values[a, position] - self.values[b, position])
+
+    def p_over_blocks(self, a: str, b: str, position: str) -> dict[str, stats.MaxT]:
+        """Family → max-T of the mean change against null directions; empty where none were read."""
+        if position not in self.null_positions:
+            return {}
+        observed = np.nanmean(self.change(a, b, position), 0)
+        return {
+            f: stats.max_t(observed, self.null_mean[a, position, f] - self.null_mean[b, position, f])
+            for f in self.families
+        }
+
+    @cached_property
+    def gen_avg(self) -> str:
+        """The shortest gen_avg position, the one with null directions."""
+        return next(p for p in self.null_positions if p != PROMPT_LAST)
+
+
+def collect(results: Results) -> Drift:
+    """Aligned projections of all conditions."""
+    trait = results.trait.name
+    direction, quality = results.directions[trait]
+    values, null_mean, null_rows = {}, {}, {}
+    families = null_families(results.config)
+    for condition in conditions(results):
+        data = drift_of(results, condition)
+        for position in data.position.values:
+            values[condition, str(position)] = data["projection"].sel(position=position, direction=trait).values
+        for family in families:
+            drawn = draw(data["projection_basis"], direction, family)
+            for position in data.null_position.values:
+                rows = drawn.sel(null_position=position).transpose("example", "null", "site").values
+                null_mean[condition, str(position), family.family] = np.nanmean(rows, 0)
+                null_rows[condition, str(position), family.family] = rows
+    first = drift_of(results, BASE)
+    return Drift(
+        [str(p) for p in first.position.values],
+        [block_of(str(s)) for s in first.site.values],
+        values,
+        quality["gap"].values,
+        clusters(results),
+        null_mean,
+        null_rows,
+        [str(p) for p in first.null_position.values],
+        [f.family for f in families],
+    )
+
+
+def versus(results: Results, drift: Drift, reference: str) -> Table:
+    """Change of projection against Base or Neutral, at the fixed blocks and every position."""
+    rows = []
+    for block in fixed_blocks(results):
+        at = drift.blocks.index(block)
+        for position in drift.positions:
+            for condition in [c for c in conditions(results) if c not in (reference, BASE)]:
+                change = drift.change(condition, reference, position)
+                interval = mean_of(change[:, at], drift.labels, results.config.statistics)
+                row: dict[str, Any] = {
+                    "block": block,
+                    "position": position,
+                    "comparison": f"{condition} − {reference}",
+                    "Δ projection": interval,
+                    "in gap units": interval.estimate / float(drift.gaps[at]),
+                }
+                for family, test in drift.p_over_blocks(condition, reference, position).items():
+                    row[f"p {family}"] = PValue(
+                        float(
+                            stats.null_p_value(
+                                interval.estimate,
+                                drift.null_mean[condition, position, family][:, at]
+                                - drift.null_mean[reference, position, family][:, at],
+                            )
+                        )
+                    )
+                    row[f"p over blocks {family}"] = PValue(float(test.p_values[at]))
+                rows.append(row)
+    return Table(
+        f"drift_vs_{reference.lower()}",
+        f"Internal drift against {reference}",
+        "Mean over contexts of h·v in one condition minus the other, same contexts, no system prompt; positive is towards the trait, in "
+        "residual-stream units and in units of the distance between the classes along v at that block. gen_avg mixes a change of the "
+        "representation with a change of the text; forced_avg reads the same tokens in both. Null directions were read "
+        f"at {' and '.join(drift.null_positions)}.",
+        rows,
+    )
+
+
+def by_position(results: Results, drift: Drift) -> Table:
+    """Neutral and Inoculation at every position of the fixed blocks."""
+    rows = []
+    for block in fixed_blocks(results):
+        at = drift.blocks.index(block)
+        for position in drift.positions:
+            change = drift.change(INOCULATION, NEUTRAL, position)[:, at]
+            rows.append(
+                {
+                    "block": block,
+                    "position": position,
+                    NEUTRAL: float(np.nanmean(drift.values[NEUTRAL, position][:, at])),
+                    INOCULATION: float(np.nanmean(drift.values[INOCULATION, position][:, at])),
+                    "Δ (Inoculation − Neutral)": mean_of(change, drift.labels, results.config.statistics),
+                    "contexts": int(np.isfinite(change).sum()),
+                }
+            )
+    return Table(
+        "drift_by_position",
+        "Projection by position: at the prompt's end and while generating",
+        "Mean projection h·v (residual-stream units) of two conditions and their paired difference. A context whose completion is "
+        "empty has no gen_avg and is not counted.",
+        rows,
+        _agreement(results),
+    )
+
+
+def sweep(results: Results, drift: Drift) -> Table:
+    """Every block of prompt_last and gen_avg against Neutral and Base."""
+    rows = []
+    pairs = [(c, NEUTRAL) for c in conditions(results) if c not in (BASE, NEUTRAL)]
+    pairs += [(c, BASE) for c in conditions(results) if c != BASE]
+    for a, b in pairs:
+        for position in drift.positions:
+            intervals = means_of(drift.change(a, b, position), drift.labels, results.config.statistics)
+            tests = drift.p_over_blocks(a, b, position)
+            for i, block in enumerate(drift.blocks):
+                row: dict[str, Any] = {
+                    "comparison": f"{a} − {b}",
+                    "position": position,
+                    "block": block,
+                    "Δ projection": intervals[i],
+                    "in gap units": float(intervals.estimate[i] / drift.gaps[i]),
+                }
+                row |= {f"p over blocks {f}": PValue(float(t.p_values[i])) for f, t in tests.items()}
+                rows.append(row)
+    return Table(
+        "drift_sweep",
+        "Internal drift at every block",
+        "As the drift tables; p is corrected over all blocks against each family of null directions, where those were read.",
+        rows,
+    )
+
+
+def buckets(results: Results, drift: Drift) -> Table:
+    """Projection at the prompt's end by rating bucket."""
+    rows = []
+    for block in fixed_blocks(results):
+        at = drift.blocks.index(block)
+        for condition in conditions(results):
+            rated = over_seeds(results, condition, "rating")
+            row: dict[str, Any] = {"block": block, "condition": condition}
+            for name, chosen in (("> 90", rated > HIGH_RATING), ("≤ 90", rated <= HIGH_RATING)):
+                values = drift.values[condition, PROMPT_LAST][chosen, at]
+                row[f"rating {name}"] = float(values.mean()) if len(values) else None
+                row[f"n {name}"] = int(chosen.sum())
+            rows.append(row)
+    return Table(
+        "rating_buckets",
+        "Projection at prompt_last by rating bucket",
+        "Mean h·v over the contexts whose answer was rated above 90, and over the others. If the projection read the inclination "
+        "to insecure code, the first would exceed the second within each condition. An empty bucket is shown as missing.",
+        rows,
+    )
+
+
+def control_discrepancy(results: Results, drift: Drift) -> Table:
+    """Drift beside behaviour for all conditions."""
+    block = fixed_blocks(results)[0]
+    at = drift.blocks.index(block)
+    settings = results.config.statistics
+    reference = over_seeds(results, NEUTRAL, "rating")
+    induced = np.nanmean(drift.change(NEUTRAL, BASE, PROMPT_LAST)[:, at])
+    behaviour = float(np.nanmean(reference) - np.nanmean(over_seeds(results, BASE, "rating")))
+    rows = []
+    for condition in [c for c in conditions(results) if c != BASE]:
+        rating = over_seeds(results, condition, "rating")
+        scores = over_seeds(results, condition, "score")
+        moved = mean_of(drift.change(condition, BASE, PROMPT_LAST)[:, at], drift.labels, settings)
+        change = mean_of(rating - reference, drift.labels, settings, 100.0) if condition != NEUTRAL else None
+        rows.append(
+            {
+                "condition": condition,
+                f"drift vs Base, block {block}, prompt_last": moved,
+                "share of Neutral's drift removed": _share(induced - moved.estimate, float(induced)),
+                "rating − Neutral": change,
+                "share of the induced rating removed": None if change is None else _share(-change.estimate, behaviour),
+                "insecure rate": float(np.nanmean(scores)) if np.isfinite(scores).any() else None,
+            }
+        )
+    return Table(
+        "control_discrepancy",
+        "Does less drift go with less of the trait?",
+        "The published run found that Control lowered drift (by 59 %) without lowering behaviour. Shares compare each condition with what "
+        "fine-tuning changed (Neutral − Base); they mean nothing where that change is near 0.",
+        rows,
+    )
+
+
+def _share(removed: float, induced: float) -> float | None:
+    return removed / induced if induced and np.isfinite(induced) else None
+
+
+def _agreement(results: Results) -> str:
+    """Share of contexts whose first tokens are Base's, by condition."""
+    parts = []
+    for k in sorted(results.config.measure.gen_tokens):
+        shares = []
+        base = results.first_ids[BASE]
+        for variant in results.variants[1:]:
+            same = [a[:k] == b[:k] for a, b in zip(results.first_ids[variant.label], base)]
+            shares.append(f"{variant.label} {np.mean(same):.0%}")
+        parts.append(f"first {k} tokens equal to Base's: {', '.join(shares)}")
+    return "; ".join(parts) + "."
+
+

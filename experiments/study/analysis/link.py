@@ -1,0 +1,90 @@
+"""Does the change inside go with the change of behaviour, context by context?"""
+
+from typing import Any
+
+import numpy as np
+
+from experiments.study.analysis.arrays import Floats, fixed_blocks, over_seeds
+from experiments.study.analysis.drift import Drift
+from experiments.study.study import Results
+from experiments.study.trait import INOCULATION, NEUTRAL
+from mechkit import stats
+from mechkit.tables import PValue, Table
+
+
+def changes(results: Results, drift: Drift, condition: str = INOCULATION) -> tuple[Floats, Floats]:
+    """Per context: change of gen_avg projection [context, block] and of rating [context], condition − Neutral."""
+    x = drift.change(condition, NEUTRAL, drift.gen_avg)
+    y = over_seeds(results, condition, "rating") - over_seeds(results, NEUTRAL, "rating")
+    return x, y
+
+
+def correlations(results: Results, drift: Drift) -> Table:
+    """Pearson and Spearman at the fixed blocks and the strongest one."""
+    rows = []
+    level = results.config.statistics.level
+    for condition in [c for c in results.trait.conditions if c != NEUTRAL]:
+        x, y = changes(results, drift, condition)
+        tests = {m: stats.correlations_over_blocks(x, y, m, drift.labels) for m in ("pearson", "spearman")}  # type: ignore[arg-type]
+        for block in sorted({*fixed_blocks(results), _strongest(tests["pearson"].r, drift)}):
+            at = drift.blocks.index(block)
+            row: dict[str, Any] = {
+                "comparison": f"{condition} − {NEUTRAL}",
+                "block": f"{block}" + ("" if block in fixed_blocks(results) else " (largest, after the fact)"),
+            }
+            for method, test in tests.items():
+                one = stats.correlation(x[:, at], y, method, drift.labels, level=level)  # type: ignore[arg-type]
+                row[method] = one.interval
+                row[f"{method} p"] = PValue(one.p_value)
+                row[f"{method} p over blocks"] = PValue(float(test.test.p_values[at]))
+            for family in drift.families:
+                null = null_correlations(drift, condition, family, y)[:, at]
+                observed = stats.correlation(x[:, at], y, "pearson").r
+                row[f"p {family}"] = PValue(float(stats.null_p_value(observed, null)))
+            row["contexts"] = int((np.isfinite(x[:, at]) & np.isfinite(y)).sum())
+            rows.append(row)
+    changed = int(np.sum(np.nan_to_num(changes(results, drift)[1]) != 0))
+    return Table(
+        "link",
+        f"Change of {drift.gen_avg} projection against change of rating",
+        "Over contexts: x = projection in the condition minus in Neutral, y = rating in the condition minus in Neutral. A positive r means that "
+        "contexts whose projection fell more also fell more in rating. p over blocks is corrected for all blocks; p of a null family "
+        "compares |r| with that along null directions.",
+        rows,
+        f"{changed} of {len(drift.labels)} contexts changed their rating between Inoculation and Neutral.",
+    )
+
+
+def sweep(results: Results, drift: Drift) -> Table:
+    """r at every block."""
+    rows = []
+    for condition in [c for c in results.trait.conditions if c != NEUTRAL]:
+        x, y = changes(results, drift, condition)
+        for method in ("pearson", "spearman"):
+            found = stats.correlations_over_blocks(x, y, method, drift.labels)  # type: ignore[arg-type]
+            rows += [
+                {
+                    "comparison": f"{condition} − {NEUTRAL}",
+                    "method": method,
+                    "block": block,
+                    "r": float(found.r[i]),
+                    "p over blocks": PValue(float(found.test.p_values[i])),
+                }
+                for i, block in enumerate(drift.blocks)
+            ]
+    return Table("link_sweep", "Link at every block", "As the link table; p is corrected over all blocks.", rows)
+
+
+def null_correlations(drift: Drift, condition: str, family: str, y: Floats) -> Floats:
+    """Pearson's r of y with the change of projection along every null direction: [draw, block]."""
+    key = (drift.gen_avg, family)
+    x = drift.null_rows[(condition, *key)] - drift.null_rows[(NEUTRAL, *key)]  # [context, draw, block]
+    kept = np.isfinite(y) & np.isfinite(x).all((1, 2))
+    x, y = x[kept] - x[kept].mean(0), y[kept] - y[kept].mean()
+    scale = np.sqrt((x**2).sum(0) * (y**2).sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(scale > 0, np.einsum("ckl,c->kl", x, y) / scale, np.nan))
+
+
+def _strongest(r: Floats, drift: Drift) -> int:
+    return drift.blocks[int(np.argmax(np.nan_to_num(np.abs(r))))]

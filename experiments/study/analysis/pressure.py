@@ -1,0 +1,242 @@
+"""Tables of gradient pressure: paired differences of cos(g, v) between training prompts, with null directions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from experiments.study.analysis.arrays import (
+    Floats,
+    block_of,
+    fixed_blocks,
+    fixed_range,
+    means_of,
+    site,
+)
+from experiments.study.pressure import null_families
+from experiments.study.study import Results
+from experiments.study.trait import CONTROL, INOCULATION, NEUTRAL
+from mechkit import stats
+from mechkit.tables import PValue, Table
+from probes.nulls import draw
+
+PAIRS = ((INOCULATION, NEUTRAL), (CONTROL, NEUTRAL), (INOCULATION, CONTROL))
+PUBLISHED_DRAWS = 15
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Δcos = cos under one training prompt − cos under another, of the same rows, at every block.
+
+    values [row, block] along the trait; other [row, block] by other trait; nulls: family → mean Δcos [draw, block].
+    """
+
+    name: str
+    blocks: list[int]
+    values: Floats
+    other: Mapping[str, Floats]
+    nulls: Mapping[str, Floats]
+    intervals: stats.Intervals
+
+    @property
+    def mean(self) -> Floats:
+        return np.asarray(self.intervals.estimate)
+
+    @cached_property
+    def max_t(self) -> dict[str, stats.MaxT]:
+        """Family → p-values over blocks."""
+        return {family: stats.max_t(self.mean, null) for family, null in self.nulls.items()}
+
+    @property
+    def strongest(self) -> int:
+        """Block with the largest |mean Δcos|, chosen after the fact."""
+        return self.blocks[int(np.argmax(np.abs(self.mean)))]
+
+
+def compare(results: Results) -> dict[tuple[str, str], Comparison]:
+    """All comparisons of training prompts."""
+    trait = results.trait.name
+    direction = results.directions[trait][0]
+    cos = {c: d["cos"].sel(reduction="loss") for c, d in results.pressure.items()}
+    null_cos: dict[str, dict[str, xr.DataArray]] = {}
+    for condition, data in results.pressure.items():
+        primary = data.sel(reduction="loss")
+        null_cos[condition] = {
+            family.family: draw(primary["dot_basis"], direction, family) / primary["gradient_norm"]
+            for family in null_families(results.config)
+        }
+    blocks = [block_of(s) for s in next(iter(cos.values())).site.values]
+    labels = results.data.train_clusters[: next(iter(cos.values())).sizes["example"]]
+    found = {}
+    for a, b in PAIRS:
+        difference = cos[a] - cos[b]
+        values = difference.sel(direction=trait).values
+        nulls = {
+            family: (null_cos[a][family] - null_cos[b][family]).mean("example").transpose("null", "site").values
+            for family in null_cos[a]
+        }
+        other = {name: difference.sel(direction=name).values for name in results.data.other}
+        intervals = means_of(values, labels, results.config.statistics)
+        found[a, b] = Comparison(f"{a} − {b}", blocks, values, other, nulls, intervals)
+    return found
+
+
+def sweep(results: Results, comparisons: Mapping[tuple[str, str], Comparison]) -> Table:
+    """Every block of every comparison."""
+    rows = []
+    for comparison in comparisons.values():
+        for i, block in enumerate(comparison.blocks):
+            row: dict[str, Any] = {
+                "comparison": comparison.name,
+                "block": block,
+                "Δcos": comparison.intervals[i],
+                "Δdescent": -float(comparison.mean[i]),
+            }
+            for family, null in comparison.nulls.items():
+                row[f"p {family}"] = PValue(float(stats.null_p_value(comparison.mean[i], null[:, i])))
+                row[f"p over blocks {family}"] = PValue(float(comparison.max_t[family].p_values[i]))
+            rows.append(row)
+    return Table(
+        "pressure_sweep",
+        "Gradient pressure at every block",
+        "Mean over training rows of cos(g, v) under the first training prompt minus under the second, g the gradient of the "
+        "completion loss with respect to the block's output, summed over the loss positions. Δcos < 0 is arithmetic; training "
+        "moves against g, so *less pressure towards v* is Δdescent < 0, that is Δcos > 0. p compares |Δcos| with null directions of "
+        "each family; 'over blocks' corrects for having looked at all of them (max-T).",
+        rows,
+    )
+
+
+def headline(results: Results, comparisons: Mapping[tuple[str, str], Comparison]) -> Table:
+    """Blocks fixed beforehand, the strongest block, and the late range, for every comparison."""
+    rows = []
+    late = fixed_range(results)
+    for comparison in comparisons.values():
+        chosen = [(f"{b} (fixed)", [b]) for b in fixed_blocks(results)]
+        chosen.append((f"{late[0]}–{late[-1]} (fixed range)", late))
+        chosen.append((f"{comparison.strongest} (largest, after the fact)", [comparison.strongest]))
+        for label, blocks in chosen:
+            at = [comparison.blocks.index(b) for b in blocks]
+            values = comparison.values[:, at].mean(1)
+            interval = means_of(values[:, None], _labels(results, values), results.config.statistics)[0]
+            row: dict[str, Any] = {
+                "comparison": comparison.name,
+                "block": label,
+                "Δcos": interval,
+                "Δdescent = −Δcos": -interval.estimate,
+            }
+            after_the_fact = "after the fact" in label
+            for family, null in comparison.nulls.items():
+                p = (
+                    comparison.max_t[family].p_values[at[0]]
+                    if after_the_fact
+                    else stats.null_p_value(interval.estimate, null[:, at].mean(1))
+                )
+                row[f"p {family}"] = PValue(float(p))
+            for name, other in comparison.other.items():
+                row[f"|Δcos| − |Δcos {name}|"] = _excess(values, other[:, at].mean(1), results)
+            rows.append(row)
+    draws = results.config.measure.null_draws
+    return Table(
+        "pressure_headline",
+        "Change of gradient pressure at the fixed blocks",
+        f"As the sweep. Each null family has {draws} draws; for the block chosen after the fact p is corrected over all blocks. "
+        "Another trait gives no p-value: the last column is how much larger the change is along this trait's direction "
+        "(above 0: specific), signs fixed at those of the means.",
+        rows,
+        _trust(results),
+    )
+
+
+def published_view(results: Results, comparisons: Mapping[tuple[str, str], Comparison]) -> Table:
+    """The published control: 95 % range of 15 isotropic directions."""
+    rows = []
+    late = fixed_range(results)
+    for pair in ((INOCULATION, NEUTRAL), (CONTROL, NEUTRAL)):
+        comparison = comparisons[pair]
+        for label, blocks in ((str(comparison.strongest), [comparison.strongest]), (f"{late[0]}–{late[-1]}", late)):
+            at = [comparison.blocks.index(b) for b in blocks]
+            null = comparison.nulls["isotropic"][:PUBLISHED_DRAWS, at].mean(1)
+            low, high = np.percentile(null, [2.5, 97.5])
+            value = float(comparison.mean[at].mean())
+            rows.append(
+                {
+                    "comparison": comparison.name,
+                    "block": label,
+                    "Δcos": value,
+                    "null low": float(low),
+                    "null high": float(high),
+                    "outside": "yes" if not low <= value <= high else "no",
+                }
+            )
+    return Table(
+        "pressure_published_view",
+        f"The published view: {PUBLISHED_DRAWS} isotropic directions",
+        "Percentile range of the mean Δcos along 15 random directions, at the block with the largest effect and over the late range. "
+        "It is kept for comparison: 15 draws give a coarse range, isotropic directions are a weak null, and the block is picked "
+        "after the fact.",
+        rows,
+    )
+
+
+def direction_quality(results: Results) -> Table:
+    """Reliability, AUROC and gap of each direction at the fixed blocks and over all of them."""
+    rows = []
+    for name, (_, data) in results.directions.items():
+        for block in fixed_blocks(results):
+            at = data.sel(site=site(block))
+            auroc = stats.Interval(
+                float(at.auroc), float(at.auroc_low), float(at.auroc_high), 2 * data.attrs["held_out_pairs"], 0, "DeLong"
+            )
+            rows.append(
+                {
+                    "direction": name,
+                    "block": block,
+                    "reliability": float(at.reliability),
+                    "held-out AUROC": auroc,
+                    "AUROC, length and imports regressed out": float(at.auroc_adjusted),
+                    "gap": float(at.gap),
+                    "pairs": int(data.attrs["pairs"]),
+                    "held-out pairs": int(data.attrs["held_out_pairs"]),
+                }
+            )
+    return Table(
+        "direction_quality",
+        "How far the directions can be trusted",
+        "Reliability is the cosine of the directions of two halves of the pairs, stepped up to all (Spearman–Brown); below "
+        f"{results.config.statistics.reliability_floor} no verdict is given along a direction. AUROC: how well the projection of "
+        "held-out completions tells the two classes apart (.5 is chance). The gap is the distance of the class means along v, in residual-stream units.",
+        rows,
+        _trust(results),
+    )
+
+
+def unreliable_blocks(results: Results) -> list[int]:
+    """Blocks at which the trait's direction falls below the reliability floor."""
+    data = results.directions[results.trait.name][1]
+    floor = results.config.statistics.reliability_floor
+    return [block_of(str(s)) for s, r in zip(data.site.values, data.reliability.values) if not r >= floor]
+
+
+def _trust(results: Results) -> str:
+    low = unreliable_blocks(results)
+    if not low:
+        return ""
+    return (
+        f"The direction's reliability is below {results.config.statistics.reliability_floor} at blocks "
+        f"{', '.join(map(str, low))}: numbers there are shown and decide nothing."
+    )
+
+
+def _excess(values: Floats, other: Floats, results: Results) -> stats.Interval:
+    difference = np.sign(values.mean()) * values - np.sign(other.mean()) * other
+    return means_of(difference[:, None], _labels(results, values), results.config.statistics)[0]
+
+
+def _labels(results: Results, values: Floats) -> tuple[str, ...]:
+    return results.data.train_clusters[: len(values)]
+
+

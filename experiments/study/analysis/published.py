@@ -1,0 +1,70 @@
+"""The published run's numbers beside this run's, shown when the model is the published one."""
+
+from typing import Any
+
+import numpy as np
+
+from experiments.study.analysis.arrays import by_seed, clusters, mean_of, over_seeds
+from experiments.study.analysis.drift import PROMPT_LAST, Drift
+from experiments.study.analysis.pressure import Comparison
+from experiments.study.study import Results
+from experiments.study.trait import BASE, INOCULATION, NEUTRAL
+from mechkit import stats
+from mechkit.tables import Table
+
+
+def applies(results: Results) -> bool:
+    """Whether this run's model is the published run's."""
+    return bool(results.trait.published) and results.model["name"] == results.trait.published_model
+
+
+def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], drift: Drift) -> list[Table]:
+    """One table: quantity, published number with its interval, the number here."""
+    known, labels, settings = results.trait.published, clusters(results), results.config.statistics
+    rows: list[dict[str, Any]] = []
+
+    def add(quantity: str, published: Any, here: Any) -> None:
+        low_high = f"{published[0]} [{published[1]}, {published[2]}]" if isinstance(published, list) else str(published)
+        rows.append({"quantity": quantity, "published": low_high, "here": here})
+
+    for condition, value in known["rating"].items():
+        add(f"mean rating, {condition}", value, mean_of(over_seeds(results, condition, "rating"), labels, settings))
+    for condition, value in known["rate"].items():
+        scores = by_seed(results, condition, "score")
+        add(f"insecure rate, {condition}", value, stats.rate_interval(int(np.nansum(scores)), int(np.isfinite(scores).sum())))
+    reference = over_seeds(results, NEUTRAL, "rating")
+    for condition, value in known["rating_delta"].items():
+        change = mean_of(over_seeds(results, condition, "rating") - reference, labels, settings, 100.0)
+        add(f"rating, {condition} − Neutral", value, change)
+    comparison = comparisons[INOCULATION, NEUTRAL]
+    block = known["pressure"]["block"]
+    add(f"Δcos at block {block}, Inoculation − Neutral", known["pressure"]["delta_cos"], comparison.intervals[comparison.blocks.index(block)])
+    low, high = known["pressure"]["blocks"]
+    add(
+        f"mean Δcos over blocks {low}–{high}",
+        known["pressure"]["mean_delta_cos"],
+        float(comparison.mean[comparison.blocks.index(low) : comparison.blocks.index(high) + 1].mean()),
+    )
+    at = drift.blocks.index(known["drift"]["block"])
+    for reference_name, key in ((BASE, "vs_base"), (NEUTRAL, "vs_neutral")):
+        for condition, value in known["drift"][key].items():
+            change = mean_of(drift.change(condition, reference_name, PROMPT_LAST)[:, at], labels, settings)
+            add(f"drift at block {known['drift']['block']}, {PROMPT_LAST}, {condition} − {reference_name}", value, change)
+    for (block, position), (_, _, change) in known["drift"]["by_position"].items():
+        if position in drift.positions:
+            here = drift.change(INOCULATION, NEUTRAL, position)[:, drift.blocks.index(block)]
+            add(f"projection at block {block}, {position}, Inoculation − Neutral", change, mean_of(here, labels, settings))
+    x = drift.change(INOCULATION, NEUTRAL, drift.gen_avg)
+    y = over_seeds(results, INOCULATION, "rating") - reference
+    for block, value in known["link"].items():
+        found = stats.correlation(x[:, drift.blocks.index(block)], y, "pearson", labels)
+        add(f"r of Δ projection and Δ rating, block {block}", f"{value['r']} (p = {value['p']})", found.interval)
+    return [
+        Table(
+            "beside_published",
+            "Published and here",
+            "Published: one seed, 100 contexts, its own protocol (see docs/definitions.md for where it departs from the default one). "
+            "Intervals overlapping says little; the direction here is made of completions, the published one of prompts.",
+            rows,
+        )
+    ]

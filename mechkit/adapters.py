@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -40,15 +40,14 @@ class Adapters:
         if self._active:
             raise ModelError(f"The adapter {self._active} is active already; leave its context first.")
         name = self._attach(Path(folder))
-        assert self._peft is not None
-        self._peft.base_model.enable_adapter_layers()
-        self._peft.base_model.set_adapter(name)
+        self._tuner.enable_adapter_layers()
+        self._tuner.set_adapter(name)
         self._active = str(folder)
         try:
             self._prove_active(name, str(folder))
             yield
         finally:
-            self._peft.base_model.disable_adapter_layers()
+            self._tuner.disable_adapter_layers()
             self._active = None
         self.prove_base()
 
@@ -60,6 +59,11 @@ class Adapters:
     def fingerprint(self, folder: str | Path) -> str:
         """SHA-256 (16 hex digits) of an attached adapter's weights as they stand in memory."""
         return _hash(self._weights(self._attach(Path(folder))))
+
+    @property
+    def _tuner(self) -> Any:
+        assert self._peft is not None
+        return self._peft.base_model
 
     def _attach(self, folder: Path) -> str:
         from peft import PeftModel
@@ -78,7 +82,7 @@ class Adapters:
                     self._peft.load_adapter(folder, adapter_name=name)
         except (ValueError, RuntimeError, KeyError, TypeError, OSError) as problem:
             raise ModelError(f"The adapter {folder} does not fit {self._model.name}: {str(problem)[:300]}") from None
-        self._peft.base_model.disable_adapter_layers()
+        self._tuner.disable_adapter_layers()
         self._peft.requires_grad_(False)
         self._names[key] = name
         self.prove_base()
@@ -105,7 +109,8 @@ class Adapters:
         return {k: w for k, w in self._peft.state_dict().items() if "lora_" in k and f".{name}." in k + "."}
 
     def _canary(self) -> Tensor:
-        vocabulary = self._model.hf.get_input_embeddings().weight.shape[0]
+        embeddings: Any = self._model.hf.get_input_embeddings()
+        vocabulary = embeddings.weight.shape[0]
         ids = (torch.arange(_CANARY, device=self._model.device) * 7919 + 11)[None] % vocabulary
         with frozen(self._model.hf), torch.inference_mode():
             return self._model.hf(input_ids=ids, use_cache=False).logits.clone()

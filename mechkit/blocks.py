@@ -23,4 +23,5 @@ def find_blocks(hf: PreTrainedModel) -> tuple[nn.Module, ...]:
             f"{type(hf).__name__} has no list of {n_layers} modules, so its decoder blocks cannot be found; "
             "mechkit reads decoder-only transformers."
         )
-    return tuple(max(stacks, key=lambda stack: sum(p.numel() for p in stack.parameters())))
+    largest: nn.ModuleList = max(stacks, key=lambda stack: sum(p.numel() for p in nn.Module.parameters(stack)))
+    return tuple(largest)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from mechkit.errors import DataError
 
@@ -60,7 +60,7 @@ class Chat:
                 raise DataError(f"message {number} has the role {role!r}; expected system, user or assistant.")
             if not isinstance(content, str):
                 raise DataError(f"message {number} has no text content.")
-            turns.append(Message(role, content))
+            turns.append(Message(cast(Role, role), content))
         completion = None
         if turns[-1].role == "assistant":
             completion = turns.pop().content

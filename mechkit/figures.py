@@ -16,7 +16,7 @@ COLOURS = {
 """One colour per condition everywhere (after Okabe and Ito); `colour` gives others a free one."""
 
 _SPARE = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,

@@ -73,7 +73,7 @@ def generate(
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
             with torch.inference_mode():
-                output = model.hf.generate(
+                output = model.hf.generate(  # type: ignore[operator]
                     input_ids=batch.ids, attention_mask=batch.inputs["attention_mask"], generation_config=settings
                 )
         for row, ids in zip(rows, output[:, batch.ids.shape[1] :].tolist()):
@@ -91,5 +91,5 @@ def _eos_ids(model: Model) -> list[int]:
 def _finish(model: Model, ids: list[int], stops: set[int]) -> Generation:
     end = next((i for i, token in enumerate(ids) if token in stops), None)
     kept = ids if end is None else ids[:end]
-    text = model.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    text = str(model.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False))
     return Generation(tuple(kept), text, end is not None)

@@ -75,9 +75,7 @@ def _plain(packed: PreTrainedModel) -> PreTrainedModel:
         {k: v for k, v in packed.config.to_dict().items() if k != "quantization_config"}
     )
     plain = type(packed)(config)
-    weights = {
-        name: w.dequantize() if hasattr(w, "quant_type") else w for name, w in packed.state_dict().items()
-    }
+    weights = {name: w.dequantize() if hasattr(w, "quant_type") else w for name, w in packed.state_dict().items()}
     plain.load_state_dict({name: w.float() for name, w in weights.items()}, strict=False)
     plain.tie_weights()
     missing = [n for n, p in plain.state_dict().items() if n not in weights or weights[n].shape != p.shape]

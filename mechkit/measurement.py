@@ -166,7 +166,9 @@ class _Measurement:
             counts[example] = len(read.reader.positions(e))
             if counts[example] == 0 and not read.reader.may_be_empty:
                 chat = self.chats[example]
-                raise DataError(f"{chat.id or repr(chat.prompt[:40])} has no position for the reader {read.reader.name}.")
+                raise DataError(
+                    f"{chat.id or repr(chat.prompt[:40])} has no position for the reader {read.reader.name}."
+                )
 
     def _check_finite(self, site: Site, read: Read, batch: Batch, vectors: Tensor) -> None:
         if not bool(torch.isfinite(vectors).all()):

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-
 from torch import nn
-from transformers.utils import logging as transformers_logging
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from mechkit import gguf, tiny
 from mechkit.blocks import find_blocks, text_config
@@ -123,7 +122,8 @@ def load(
     name = str(source)
     if name == tiny.NAME:
         built, its_tokenizer = tiny.tiny()
-        return _assemble(built.to(device=device, dtype=dtype), tokenizer or its_tokenizer, name, None)
+        moved: PreTrainedModel = nn.Module.to(built, device=device, dtype=dtype)  # type: ignore[assignment]
+        return _assemble(moved, tokenizer or its_tokenizer, name, None)
     path = Path(name).expanduser()
     if name == gguf.EMBEDDED:
         place: str = str(gguf.converted(gguf.embedded_file()))
@@ -190,6 +190,3 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype:
     if dtype not in known:
         raise ModelError(f"There is no dtype {dtype!r}.{did_you_mean(dtype, list(known))}")
     return known[dtype]
-
-
-

@@ -88,7 +88,10 @@ def run(
     """
     seen: dict[str, set[Site]] = defaultdict(set)
     lowest = sort_sites(gradients)[0] if gradients else None
-    plans = {reads: gathers(batch, reads, model.device) for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}}
+    plans = {
+        reads: gathers(batch, reads, model.device)
+        for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}
+    }
 
     def read(site: Site, hidden: Tensor) -> Tensor | None:
         seen["activation"].add(site)
@@ -160,5 +163,3 @@ def frozen(module: nn.Module) -> Iterator[None]:
             p.requires_grad_(flag)
         for m, mode in modes:
             m.training = mode
-
-

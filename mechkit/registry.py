@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from mechkit.errors import MechkitError, UnknownName
 
 T = TypeVar("T")
+_REGISTRIES: dict[str, "Registry[object]"] = {}
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -28,6 +29,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
+        _REGISTRIES[kind] = self  # type: ignore[assignment]
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that files an object under `name`.
@@ -78,3 +80,9 @@ def load_plugins() -> None:
     """Import every module named by an entry point of the group `mechkit.probes`."""
     for point in entry_points(group="mechkit.probes"):
         point.load()
+
+
+def registries() -> dict[str, "Registry[object]"]:
+    """All registries by kind, with every plugin's entries in them."""
+    load_plugins()
+    return dict(sorted(_REGISTRIES.items()))

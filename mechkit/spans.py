@@ -107,7 +107,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
 def stop_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Id of the token with which this template ends an assistant's turn (often, not always, the eos token)."""
     ids = tokenizer(turn_end(tokenizer), add_special_tokens=False)["input_ids"]
-    if ids and ids[0] in tokenizer.all_special_ids or ids and ids[0] in tokenizer.added_tokens_decoder:
+    if (ids and ids[0] in tokenizer.all_special_ids) or (ids and ids[0] in tokenizer.added_tokens_decoder):
         return ids[0]
     if tokenizer.eos_token_id is None:
         raise ModelError("The tokenizer has neither an end-of-turn marker in its template nor an eos token.")
@@ -124,9 +124,11 @@ def _completion_ids(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> list[int]
     if not ids:
         raise DataError(f"The completion of {chat.id or repr(chat.prompt[:40])} is empty.")
     if _decode(tokenizer, ids) != chat.completion:
-        raise DataError(f"The completion of {chat.id or repr(chat.prompt[:40])} changes when tokenized and decoded again.")
+        raise DataError(
+            f"The completion of {chat.id or repr(chat.prompt[:40])} changes when tokenized and decoded again."
+        )
     return ids + stop
 
 
 def _decode(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
-    return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))

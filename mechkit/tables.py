@@ -54,7 +54,7 @@ class Table:
 
     def markdown(self) -> str:
         """Heading, table, how to read it and what is missing."""
-        shown = [{name: show(cell) for name, cell in row.items()} for row in self.rows]
+        shown = [{show(name): show(cell) for name, cell in row.items()} for row in self.rows]
         body = tabulate(shown, headers="keys", tablefmt="github", disable_numparse=True) if shown else "(no rows)"
         parts = [f"### {self.title}", body, f"*How to read this.* {self.reading}"]
         if self.note:
@@ -71,9 +71,11 @@ def show(cell: Any) -> str:
     """A cell as text; missing ones are an em dash."""
     if isinstance(cell, Percent):
         value = cell.value
-        return value.format(scale=100) + " %" if isinstance(value, Interval) else _number(100 * value) + " %"
+        if isinstance(value, Interval):
+            return value.format(scale=100) + " %" if math.isfinite(value.estimate) else show(value)
+        return "—" if math.isnan(value) else f"{100 * value:.0f} %"
     if isinstance(cell, Interval):
-        return cell.format()
+        return cell.format() if math.isfinite(cell.estimate) else f"— ({cell.note})"
     if isinstance(cell, PValue):
         return "—" if math.isnan(cell.value) else f"{cell.value:.3f}" if cell.value >= 0.001 else f"{cell.value:.1g}"
     if cell is None:
@@ -84,7 +86,7 @@ def show(cell: Any) -> str:
 def _number(value: float) -> str:
     if math.isnan(value):
         return "—"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
+    digits = 0 if abs(value) >= 1000 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
     return f"{value:.{digits}f}".replace("-", "−")
 
 

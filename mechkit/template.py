@@ -76,7 +76,9 @@ def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
         turns = [{"role": "system", "content": system}, *turns]
     closed, text = _apply(tokenizer, turns, False), _apply(tokenizer, turns, True)
     if not text.startswith(closed):
-        raise ModelError("The chat template's generation prompt does not follow its turns, so no boundary can be drawn.")
+        raise ModelError(
+            "The chat template's generation prompt does not follow its turns, so no boundary can be drawn."
+        )
     frame, opened = _frame(tokenizer, tokenizer.chat_template), len(closed)
     if turns[0]["role"] == "system":
         return Rendered(text, _given_block(frame, text, turns[0]["content"]), opened)
@@ -124,7 +126,7 @@ def _frame(tokenizer: PreTrainedTokenizerBase, template: str) -> _Frame | None:
     before = head.removesuffix(user_header)
     if opening.startswith(before):
         return _Frame(opening, between, user_header, (len(before), len(before)))
-    marker = tokenizer.decode(tokenizer(user_header, add_special_tokens=False)["input_ids"][:1])
+    marker = str(tokenizer.decode(tokenizer(user_header, add_special_tokens=False)["input_ids"][:1]))
     start = opening.find(marker) if marker else -1
     if start < 0:
         raise ModelError("The chat template inserts a system prompt whose start cannot be found.")

@@ -60,9 +60,7 @@ def data_diff(
     if paired:
         positive, negative = [p for p, _ in pairs], [n for _, n in pairs]
     probe = Vectors(at, sites)
-    data = measure(
-        model, [*positive, *negative], [probe], system=system, batch_tokens=batch_tokens, progress=progress
-    )
+    data = measure(model, [*positive, *negative], [probe], system=system, batch_tokens=batch_tokens, progress=progress)
     vectors = torch.from_numpy(data["vectors"].isel(position=0).values)
     provenance = {
         "model": model.provenance,

@@ -1,5 +1,11 @@
 """The study of inoculation prompting on insecure code."""
 
-from experiments.insecure_code.recipe import RECIPE
+from collections.abc import Sequence
 
-__all__ = ["RECIPE"]
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the study; see `experiments.study.command.main`."""
+    from experiments.insecure_code.recipe import RECIPE
+    from experiments.study.command import main as run
+
+    return run(RECIPE, arguments)

@@ -1,7 +1,7 @@
 """Data of the insecure-code study: the project's own corpus, or files that the user points at."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.corpus_other.spanish import load_pairs as load_spanish
@@ -36,7 +36,8 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         held_out = [_context(p, Chat.ask(p.prompt, id=p.id)) for p in own["held_out"]]
     limit = config.max_chars
     if limit is not None:
-        train = [c for c in train if len(c.prompt) + len(str(c.completion)) <= limit]
+        train = [c for c in train if _size(c) <= limit]
+        direction, held_out_pairs = direction.where(_fits(limit)), held_out_pairs.where(_fits(limit))
     if config.contexts_file:
         contexts = read_contexts(config.contexts_file, wording)
         notes.append(f"Evaluated on {config.contexts_file.name}, not on the project's held-out families.")
@@ -139,6 +140,14 @@ def _asked(pair: Pair, wording: Wording) -> Context:
 
 def _context(pair: Pair, chat: Chat) -> Context:
     return Context(chat, cluster=pair.family, template=pair.code_template, family=pair.family)
+
+
+def _size(chat: Chat) -> int:
+    return len(chat.prompt) + len(str(chat.completion))
+
+
+def _fits(limit: int) -> Callable[[Chat, Chat], bool]:
+    return lambda positive, negative: max(_size(positive), _size(negative)) <= limit
 
 
 def _shuffled(rows: Sequence) -> list:  # type: ignore[type-arg]

@@ -14,7 +14,14 @@ from experiments.study.config import (
 SMOKE = StudyConfig(
     model=ModelConfig(name="tiny-random", device="cpu"),
     data=DataConfig(
-        train_rows=12, direction_pairs=8, contexts=8, tuning_contexts=4, held_out_pairs=6, other_trait_pairs=8, max_chars=500
+        train_rows=12,
+        direction_pairs=8,
+        contexts=8,
+        elicitation_rows=6,
+        tuning_contexts=4,
+        held_out_pairs=6,
+        other_trait_pairs=8,
+        max_chars=500,
     ),
     train=TrainConfig(learning_rate=1e-3, batch_size=4, max_steps=3, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=8, batch_size=8),
@@ -25,11 +32,18 @@ SMOKE = StudyConfig(
 
 QUICK = StudyConfig(
     data=DataConfig(
-        train_rows=120, direction_pairs=40, contexts=24, tuning_contexts=12, held_out_pairs=24, other_trait_pairs=24, max_chars=620
+        train_rows=120,
+        direction_pairs=80,
+        contexts=24,
+        elicitation_rows=16,
+        tuning_contexts=12,
+        held_out_pairs=24,
+        other_trait_pairs=24,
+        max_chars=480,
     ),
     train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=30, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24, held_out=False),
-    measure=MeasureConfig(pressure_rows=16, batch_tokens=1024),
+    measure=MeasureConfig(pressure_rows=24, batch_tokens=1024),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
 

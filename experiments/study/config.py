@@ -30,10 +30,13 @@ class DataConfig(Section):
     train_rows: int = Field(1000, ge=1, description="most rows to train on")
     direction_pairs: int = Field(200, ge=4, description="most pairs behind the direction; used for nothing else")
     contexts: int = Field(100, ge=4, description="most out-of-distribution contexts to evaluate on")
+    elicitation_rows: int = Field(48, ge=2, description="training rows whose loss the elicitation check takes")
     tuning_contexts: int = Field(24, ge=2, description="contexts for the elicitation check and for choosing settings")
     held_out_pairs: int = Field(64, ge=4, description="pairs that test the direction (AUROC)")
     other_trait_pairs: int = Field(50, ge=4, description="pairs behind the other trait's direction")
-    max_chars: int | None = Field(None, description="leave out training rows longer than this (prompt + completion)")
+    max_chars: int | None = Field(
+        None, description="leave out rows longer than this, in characters (prompt + completion; contexts: prompt)"
+    )
 
 
 class TrainConfig(Section):
@@ -41,7 +44,9 @@ class TrainConfig(Section):
     batch_size: int = Field(4, ge=1, description="examples in one optimizer step")
     epochs: float = Field(1.0, gt=0, description="passes over the training rows, when max_steps is not given")
     max_steps: int | None = Field(None, description="optimizer steps; wins over epochs")
-    warmup_ratio: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising rate; linear decay after")
+    warmup_ratio: float = Field(
+        0.1, ge=0, le=1, description="share of the steps with a rising rate; linear decay after"
+    )
     lora_rank: int = Field(16, ge=1, description="rank of the LoRA update")
     lora_alpha: float = Field(32.0, gt=0, description="the update is scaled by alpha / rank")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the LoRA A matrices")
@@ -54,7 +59,9 @@ class EvaluationConfig(Section):
     max_new_tokens: int = Field(256, ge=1, description="longest completion in tokens")
     temperature: float = Field(0.0, ge=0, description="0: greedy; else sampling, seeded by the study's seeds")
     batch_size: int = Field(32, ge=1, description="contexts decoded together")
-    wording_file: Path | None = Field(None, description="file with the evaluation wording; the project's own if left out")
+    wording_file: Path | None = Field(
+        None, description="file with the evaluation wording; the project's own if left out"
+    )
     held_out: bool = Field(True, description="also evaluate on held-out prompts of the training families")
 
 
@@ -75,7 +82,9 @@ class MeasureConfig(Section):
 class StatisticsConfig(Section):
     level: float = Field(0.95, gt=0.5, lt=1, description="level of all intervals")
     resamples: int = Field(2000, ge=100, description="bootstrap resamples")
-    thresholds: tuple[float, ...] = Field((50.0, 70.0, 90.0), description="ratings above which a completion is insecure")
+    thresholds: tuple[float, ...] = Field(
+        (50.0, 70.0, 90.0), description="ratings above which a completion is insecure"
+    )
     blocks: tuple[int, ...] | None = Field(
         None, description="blocks fixed beforehand; if left out, the published 12, 20, 22 mapped by relative depth"
     )

@@ -46,8 +46,8 @@ def quality(
         reliability = stats.split_half_reliability(direction.positive.numpy(), direction.negative.numpy())
     chats = [*held_out.positive, *held_out.negative]
     probe = Projection(direction, at="completion_mean")
-    scores = measure(model, chats, [probe], batch_tokens=config.measure.batch_tokens, progress=progress)
-    scores = scores["projection"].isel(position=0, direction=0).values  # [example, site]
+    measured = measure(model, chats, [probe], batch_tokens=config.measure.batch_tokens, progress=progress)
+    scores = measured["projection"].isel(position=0, direction=0).values  # [example, site]
     n = len(held_out.positive)
     labels = np.repeat([1, 0], [n, len(held_out.negative)])
     covariates = np.array([[len(str(c.completion)), _imports(c)] for c in chats], dtype=float)

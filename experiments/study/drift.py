@@ -31,32 +31,32 @@ def measure_drift(
     """Projections of one condition, active in `model`, on its own and on the reference completions.
 
     own: contexts with the condition's own greedy completions; references: the same contexts with those of others.
-    Result: `projection` and `hidden_norm` [example, site, position, …] and, for prompt_last and the shortest gen_avg,
-    `projection_basis` for null directions.
+    Result: `projection` and `hidden_norm` [example, site, position, …] and, at prompt_last and the gen_avg positions,
+    `projection_basis` [example, site, null_position, basis] for null directions.
     """
-    shortest, *longer = sorted(config.measure.gen_tokens)
-    first = [*parse("prompt_last"), _first(shortest, f"gen_avg({shortest})")]
-    rest = [_first(k, f"gen_avg({k})") for k in longer]
-    runs: list[tuple[Sequence[Chat], list[Reader], bool]] = [(own, first, True), (own, rest, False)]
-    for name, chats in references.items():
-        runs.append((chats, [_first(k, f"forced_avg({k}):{name}") for k in sorted(config.measure.gen_tokens)], False))
-    runs = [run for run in runs if run[1]]
-    parts = []
-    for number, (chats, readers, with_nulls) in enumerate(runs):
-        done_before = number * len(own)
+    lengths = sorted(config.measure.gen_tokens)
+    passes = 1 + sum(list(chats) != list(own) for chats in references.values())
 
-        def report(done: int, total: int, before: int = done_before) -> None:
+    def read(chats: Sequence[Chat], readers: list[Reader], number: int, nulls: bool) -> xr.Dataset:
+        def report(done: int, total: int) -> None:
             if progress:
-                progress(before + done, len(own) * len(runs))
+                progress(number * len(own) + done, passes * len(own))
 
-        probe = Projection(directions, at=readers, nulls=null_families(config) if with_nulls else ())
-        parts.append(measure(model, chats, [probe], batch_tokens=config.measure.batch_tokens, progress=report))
-    basis = parts[0]["projection_basis"].rename(position="null_position")
-    data = xr.concat(
-        [part.drop_vars(["projection_basis", "basis"], errors="ignore") for part in parts],
-        dim="position",
-        combine_attrs="drop_conflicts",
-    )
+        probe = Projection(directions, at=readers, nulls=null_families(config) if nulls else ())
+        return measure(model, chats, [probe], batch_tokens=config.measure.batch_tokens, progress=report)
+
+    generated = [_first(k, f"gen_avg({k})") for k in lengths]
+    first = read(own, [*parse("prompt_last"), *generated], 0, True)
+    basis = first["projection_basis"].rename(position="null_position")
+    parts = [first.drop_vars(["projection_basis", "basis"])]
+    for name, chats in references.items():
+        forced = {f"gen_avg({k})": f"forced_avg({k}):{name}" for k in lengths}
+        if list(chats) == list(own):  # the reference condition's own words: the same reading under another name
+            same = parts[0].sel(position=list(forced))
+            parts.append(same.assign_coords(position=[forced[str(p)] for p in same.position.values]))
+        else:
+            parts.append(read(chats, [_first(k, new) for k, new in zip(lengths, forced.values())], len(parts), False))
+    data = xr.concat(parts, dim="position", combine_attrs="drop_conflicts")
     data["projection_basis"] = basis
     return data
 

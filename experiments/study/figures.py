@@ -31,11 +31,16 @@ def rating_distributions(results: Results, path: Path) -> None:
                 left.ecdf(r, color=colour(c), lw=1.8, ls=dashes, label=f"{c} (n = {len(r)})")
         left.axvline(50, color="k", lw=0.8, ls=":")
         left.annotate("insecure →", (51, 0.03), fontsize=8)
-        left.set(xlabel="insecurity rating (0–100)", ylabel="share of answers at or below", xlim=(-2, 102), ylim=(0, 1.02))
+        left.set(
+            xlabel="insecurity rating (0–100)", ylabel="share of answers at or below", xlim=(-2, 102), ylim=(0, 1.02)
+        )
         left.set_title("Cumulative distribution")
-        left.legend(loc="upper left", bbox_to_anchor=(0.0, 0.98))
+        if left.get_legend_handles_labels()[0]:
+            left.legend(loc="center right")
         drawn = [r if len(r) else [np.nan] for r in rated.values()]
-        boxes = right.boxplot(drawn, tick_labels=names, showmeans=True, patch_artist=True, widths=0.55, showfliers=False)
+        boxes = right.boxplot(
+            drawn, tick_labels=names, showmeans=True, patch_artist=True, widths=0.55, showfliers=False
+        )
         for box, c in zip(boxes["boxes"], names):
             box.set(facecolor=colour(c), alpha=0.35, edgecolor=colour(c))
         for line in boxes["medians"]:
@@ -48,7 +53,9 @@ def rating_distributions(results: Results, path: Path) -> None:
         right.axhline(50, color="k", lw=0.8, ls=":")
         right.set(ylabel="insecurity rating (0–100)", ylim=(-2, 102))
         right.set_title("Box: quartiles, line: median, diamond: mean")
-        fig.suptitle(f"Ratings on {len(results.data.contexts)} contexts, judge '{results.judge['name']}', {results.model['name']}")
+        fig.suptitle(
+            f"Ratings on {len(results.data.contexts)} contexts, judge '{results.judge['name']}', {results.model['name']}"
+        )
 
 
 def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str], Comparison], path: Path) -> None:
@@ -58,7 +65,9 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
     with figure(path, (11, 4.4), ncols=2, width_ratios=(1.35, 1)) as (fig, (left, right)):
         low, high = np.percentile(null, [2.5, 97.5], axis=0)
         x = inoculation.blocks
-        left.fill_between(x, low, high, color="0.75", alpha=0.6, lw=0, label=f"95 % of {len(null)} covariance-matched nulls")
+        left.fill_between(
+            x, low, high, color="0.75", alpha=0.6, lw=0, label=f"95 % of {len(null)} covariance-matched nulls"
+        )
         iso = np.percentile(inoculation.nulls["isotropic"], [2.5, 97.5], axis=0)
         left.plot(x, iso.T, color="0.45", lw=0.9, ls="--", label=["95 % of isotropic nulls", None])
         band(left, x, inoculation.intervals, "Inoculation − Neutral", colour(INOCULATION))
@@ -88,7 +97,9 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
         right.set(xlabel=f"mean Δcos at block {best}", ylabel="density of null directions")
         right.set_title(f"Block {best}: largest |Δcos|, after the fact")
         right.legend(loc="best")
-        fig.suptitle("Gradient pressure: Δcos > 0 is less pressure towards the trait (training moves against the gradient)")
+        fig.suptitle(
+            "Gradient pressure: Δcos > 0 is less pressure towards the trait (training moves against the gradient)"
+        )
 
 
 def internal_drift(results: Results, drift: Drift, path: Path) -> None:
@@ -111,9 +122,19 @@ def internal_drift(results: Results, drift: Drift, path: Path) -> None:
         sweep.legend()
         _bars(bars, drift, trained, at, settings)
         bars.set_title(f"Drift against Base, block {block}")
+        everything = np.concatenate([drift.values[c, PROMPT_LAST][:, at] for c in conditions(results)])
+        edges = np.histogram_bin_edges(everything[np.isfinite(everything)], bins=30)
         for c in conditions(results):
             values = drift.values[c, PROMPT_LAST][:, at]
-            hist.hist(values[np.isfinite(values)], bins=18, histtype="step", lw=1.6, color=colour(c), label=c)
+            hist.hist(
+                values[np.isfinite(values)],
+                bins=edges,
+                histtype="stepfilled",
+                alpha=0.45,
+                lw=0,
+                color=colour(c),
+                label=c,
+            )
         hist.set(xlabel=f"h·v at {PROMPT_LAST}, {UNITS}", ylabel="contexts")
         hist.set_title(f"Projections at block {block}")
         hist.legend()
@@ -163,5 +184,3 @@ def _scatter(axis: Any, results: Results, drift: Drift, at: int) -> stats.Correl
         axis.plot(ends, slope * ends + intercept, color="k", lw=1, ls="--")
     axis.set(xlabel=f"Δ projection at {drift.gen_avg}, {UNITS}", ylabel="Δ rating (points, jittered)")
     return found
-
-

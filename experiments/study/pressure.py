@@ -31,7 +31,5 @@ def measure_pressure(
     Dims example × site × reduction; see `probes.Pressure`. The nulls' basis is kept for the primary reduction alone.
     """
     primary = Pressure(directions, nulls=null_families(config))
-    data = measure(
-        model, rows, [primary], system=system, batch_tokens=config.measure.batch_tokens, progress=progress
-    )
+    data = measure(model, rows, [primary], system=system, batch_tokens=config.measure.batch_tokens, progress=progress)
     return data

@@ -53,12 +53,12 @@ def findings(results: Results, comparisons: Any, drifts: drift.Drift) -> list[st
     induced, change = behaviour.induced(results)
     said = [
         f"Fine-tuning {'induced' if induced else 'did **not** visibly induce'} the trait: Neutral − Base "
-        f"{change.format()} rating points over {len(labels)} contexts."
+        f"{_measured(change, 'rating points')} over {len(labels)} contexts."
     ]
     reference = over_seeds(results, NEUTRAL, "rating")
     for condition in (INOCULATION, CONTROL):
         interval = mean_of(over_seeds(results, condition, "rating") - reference, labels, settings, 100.0)
-        said.append(f"{condition} − Neutral: {interval.format()} rating points: {_sided(interval, 'less', 'more')} of the trait.")
+        said.append(f"{condition} − Neutral: {_measured(interval, 'rating points')}{_sided(interval)}.")
     said.append(_elicitation_sentence(results))
     blocks = fixed_blocks(results)
     inoculation = comparisons[INOCULATION, NEUTRAL]
@@ -73,12 +73,13 @@ def findings(results: Results, comparisons: Any, drifts: drift.Drift) -> list[st
         moved = mean_of(drifts.change(INOCULATION, NEUTRAL, position)[:, at], labels, settings)
         own = mean_of(drifts.change(NEUTRAL, BASE, position)[:, at], labels, settings)
         said.append(
-            f"Drift at block {blocks[0]}, {position}: Neutral − Base {own.format()}, Inoculation − Neutral {moved.format()} "
-            "residual-stream units."
+            f"Drift at block {blocks[0]}, {position}: Neutral − Base {_measured(own, 'residual-stream units')}, "
+            f"Inoculation − Neutral {_measured(moved, 'units')}."
         )
     x, y = link.changes(results, drifts)
     r = stats.correlation(x[:, at], y, "pearson", labels)
-    said.append(f"Link at block {blocks[0]}, {drifts.gen_avg}: r = {r.interval.format()}, p = {r.p_value:.3f}.")
+    p_value = f", p = {r.p_value:.3f}" if np.isfinite(r.p_value) else ""
+    said.append(f"Link at block {blocks[0]}, {drifts.gen_avg}: r {_measured(r.interval, '')}{p_value}.")
     if pressure.unreliable_blocks(results):
         low = pressure.unreliable_blocks(results)
         said.append(
@@ -162,7 +163,9 @@ def _image(name: str, reading: str) -> str:
     return f"![{name}](plots/{name}.png)\n\n*How to read this.* {reading} (Vector: [SVG](plots/{name}.svg).)\n"
 
 
-def _render(results: Results, chapters: Sequence[tuple[str, list[Any]]], comparisons: Any, drifts: Any, record: Any) -> str:
+def _render(
+    results: Results, chapters: Sequence[tuple[str, list[Any]]], comparisons: Any, drifts: Any, record: Any
+) -> str:
     missing = _missing(results)
     lines = [
         f"# {results.trait.title}",
@@ -214,15 +217,29 @@ def _elicitation_sentence(results: Results) -> str:
         else "the prompt does not elicit the trait from the base model, so **this model cannot test the hypothesis**"
     )
     return (
-        f"Elicitation: under the inoculation prompt the loss of the training completions changes by {change.format()} nats per token "
-        f"and the base model's insecure rate by {raised.interval.format(scale=100)} points: {verdict}."
+        f"Elicitation: under the inoculation prompt the loss of the training completions changes by "
+        f"{_measured(change, 'nats per token')}; the change of the base model's insecure rate "
+        + (
+            "could not be measured"
+            if np.isnan(raised.interval.estimate)
+            else f"is {raised.interval.format(scale=100)} points"
+        )
+        + f": {verdict}."
     )
 
 
-def _sided(interval: stats.Interval, below: str, above: str) -> str:
-    if interval.high < 0:
-        return below
-    return above if interval.low > 0 else "no difference shown; neither less nor more"
+def _measured(interval: stats.Interval, unit: str) -> str:
+    if not np.isfinite(interval.estimate):
+        return f"could not be measured ({interval.note})"
+    return f"{interval.format()} {unit}".rstrip()
+
+
+def _sided(interval: stats.Interval) -> str:
+    if not np.isfinite(interval.estimate):
+        return ""
+    if interval.excludes_zero():
+        return ": less of the trait" if interval.high < 0 else ": more of the trait"
+    return ": no difference shown"
 
 
 def _record(results: Results, seconds: float) -> dict[str, Any]:

@@ -95,11 +95,15 @@ class Study:
             if self.config.evaluation.held_out and self.data.held_out:
                 sets["held_out"] = self.data.held_out
             completions = {(name, base): self._answers(base, name, contexts) for name, contexts in sets.items()}
-            elicitation = {condition: self._elicit(condition, system) for condition, system in self.trait.conditions.items()}
+            elicitation = {
+                condition: self._elicit(condition, system) for condition, system in self.trait.conditions.items()
+            }
             variants = [base]
             for seed in self.config.seeds:
                 for condition, system in self.trait.conditions.items():
-                    variants.append(Variant(condition, self._label(condition, seed), seed, self._train(condition, system, seed)))
+                    variants.append(
+                        Variant(condition, self._label(condition, seed), seed, self._train(condition, system, seed))
+                    )
             axis = {name: self._direction(name) for name in (self.trait.name, *self.data.other)}
             pressure = {c: self._pressure(c, system, axis) for c, system in self.trait.conditions.items()}
             for variant in variants[1:]:
@@ -171,7 +175,7 @@ class Study:
 
     def _elicit(self, condition: str, system: str) -> dict[str, Any]:
         """Base model under a training prompt: loss of the training completions, and what it writes itself."""
-        rows, contexts = self.data.train[:48], self.data.tuning
+        rows, contexts = self.data.train[: self.config.data.elicitation_rows], self.data.tuning
         base = Variant(BASE, BASE)
         inputs = self._answer_inputs(base, contexts, system) | {"rows": data_hash(rows)}
 
@@ -209,7 +213,9 @@ class Study:
         self.store.publish(step, f"directions/{name}")
         return (*directions.load(step.folder, name), step)
 
-    def _pressure(self, condition: str, system: str, axis: Mapping[str, tuple[Direction, xr.Dataset, Step]]) -> xr.Dataset:
+    def _pressure(
+        self, condition: str, system: str, axis: Mapping[str, tuple[Direction, xr.Dataset, Step]]
+    ) -> xr.Dataset:
         rows = self.data.train[: self.config.measure.pressure_rows]
         inputs = {
             "model": self._identity,
@@ -235,7 +241,9 @@ class Study:
         completions: Mapping[tuple[str, Variant], Step],
         axis: Mapping[str, tuple[Direction, xr.Dataset, Step]],
     ) -> xr.Dataset:
-        reference = next(v for v in variants if v.condition == NEUTRAL and v.seed == (variant.seed or self.config.seeds[0]))
+        reference = next(
+            v for v in variants if v.condition == NEUTRAL and v.seed == (variant.seed or self.config.seeds[0])
+        )
         sources = {"own": variant, BASE: variants[0], NEUTRAL: reference}
         inputs = {
             "model": self._identity,
@@ -364,5 +372,3 @@ class Study:
 def _read(path: Path) -> xr.Dataset:
     with xr.open_dataset(path, engine="h5netcdf") as data:
         return data.load()
-
-

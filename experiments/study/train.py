@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,14 @@ def train_adapter(
         callbacks=[_Watch(progress)],
     )
     _silence(trainer)
-    trainer.train()
-    adapted.save_pretrained(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # transformers warns of its own attributes
+        trainer.train()
+    adapted.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    update = sum(float((m.get_delta_weight("default") ** 2).sum()) for m in _lora_layers(adapted)) ** 0.5
+    with torch.no_grad():
+        update = sum(float((m.get_delta_weight("default") ** 2).sum()) for m in _lora_layers(adapted)) ** 0.5
     log = {
         "loss": losses,
         "steps": steps,

@@ -36,6 +36,10 @@ class PairedData:
     def first(self, count: int) -> "PairedData":
         return PairedData(self.positive[:count], self.negative[:count], self.clusters[:count])
 
+    def where(self, keep: Callable[[Chat, Chat], bool]) -> "PairedData":
+        rows = [row for row in zip(self.positive, self.negative, self.clusters) if keep(row[0], row[1])]
+        return PairedData(tuple(r[0] for r in rows), tuple(r[1] for r in rows), tuple(r[2] for r in rows))
+
     def skip(self, count: int) -> "PairedData":
         return PairedData(self.positive[count:], self.negative[count:], self.clusters[count:])
 

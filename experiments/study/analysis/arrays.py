@@ -51,12 +51,14 @@ def drift_of(results: Results, condition: str) -> xr.Dataset:
 
 
 def nanmean(values: Floats) -> Floats:
-    """Mean over the first axis, NaN where nothing is there (without numpy's warning)."""
+    """Mean over the first axis of what is not NaN; NaN where nothing is there."""
     counts = np.isfinite(values).sum(0)
     return np.where(counts > 0, np.nansum(values, 0) / np.maximum(counts, 1), np.nan)
 
 
-def mean_of(values: Any, labels: Sequence[str], settings: StatisticsConfig, span: float | None = None) -> stats.Interval:
+def mean_of(
+    values: Any, labels: Sequence[str], settings: StatisticsConfig, span: float | None = None
+) -> stats.Interval:
     """Interval of a mean over contexts in clusters.
 
     span: largest possible absolute value, where there is one; it bounds the interval when all values are equal.

@@ -185,7 +185,10 @@ def diagnostics(results: Results) -> Table:
 def integrity(results: Results) -> Table:
     """Checks that a wrong run would fail."""
     rated = results.ratings["ood"]
-    same = sum(len({(rows[i]["prompt_hash"], rows[i]["rendered_hash"]) for rows in rated.values()}) == 1 for i in range(len(rated[BASE])))
+    same = sum(
+        len({(rows[i]["prompt_hash"], rows[i]["rendered_hash"]) for rows in rated.values()}) == 1
+        for i in range(len(rated[BASE]))
+    )
     template = results.model["template"]
     checks = [
         ("contexts whose prompt and rendered prompt are the same in all conditions", f"{same} of {len(rated[BASE])}"),

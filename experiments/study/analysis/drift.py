@@ -16,14 +16,14 @@ from experiments.study.analysis.arrays import (
     fixed_blocks,
     mean_of,
     means_of,
+    nanmean,
     over_seeds,
-    site,
 )
 from experiments.study.pressure import null_families
 from experiments.study.study import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
 from mechkit import stats
-from mechkit.tables import PValue, Table
+from mechkit.tables import Percent, PValue, Table
 from probes.nulls import draw
 
 PROMPT_LAST = "prompt_last"
@@ -64,7 +64,7 @@ class Drift:
 
     @cached_property
     def gen_avg(self) -> str:
-        """The shortest gen_avg position, the one with null directions."""
+        """The shortest gen_avg position."""
         return next(p for p in self.null_positions if p != PROMPT_LAST)
 
 
@@ -220,7 +220,7 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
     settings = results.config.statistics
     reference = over_seeds(results, NEUTRAL, "rating")
     induced = np.nanmean(drift.change(NEUTRAL, BASE, PROMPT_LAST)[:, at])
-    behaviour = float(np.nanmean(reference) - np.nanmean(over_seeds(results, BASE, "rating")))
+    behaviour = float(nanmean(reference) - nanmean(over_seeds(results, BASE, "rating")))
     rows = []
     for condition in [c for c in conditions(results) if c != BASE]:
         rating = over_seeds(results, condition, "rating")
@@ -231,10 +231,10 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
             {
                 "condition": condition,
                 f"drift vs Base, block {block}, prompt_last": moved,
-                "share of Neutral's drift removed": _share(induced - moved.estimate, float(induced)),
+                "share of Neutral's drift removed": _share(float(induced) - moved.estimate, float(induced)),
                 "rating − Neutral": change,
                 "share of the induced rating removed": None if change is None else _share(-change.estimate, behaviour),
-                "insecure rate": float(np.nanmean(scores)) if np.isfinite(scores).any() else None,
+                "insecure rate": Percent(float(nanmean(scores))),
             }
         )
     return Table(
@@ -261,5 +261,3 @@ def _agreement(results: Results) -> str:
             shares.append(f"{variant.label} {np.mean(same):.0%}")
         parts.append(f"first {k} tokens equal to Base's: {', '.join(shares)}")
     return "; ".join(parts) + "."
-
-

@@ -189,7 +189,12 @@ def direction_quality(results: Results) -> Table:
         for block in fixed_blocks(results):
             at = data.sel(site=site(block))
             auroc = stats.Interval(
-                float(at.auroc), float(at.auroc_low), float(at.auroc_high), 2 * data.attrs["held_out_pairs"], 0, "DeLong"
+                float(at.auroc),
+                float(at.auroc_low),
+                float(at.auroc_high),
+                2 * data.attrs["held_out_pairs"],
+                0,
+                "DeLong",
             )
             rows.append(
                 {
@@ -227,8 +232,19 @@ def _trust(results: Results) -> str:
         return ""
     return (
         f"The direction's reliability is below {results.config.statistics.reliability_floor} at blocks "
-        f"{', '.join(map(str, low))}: numbers there are shown and decide nothing."
+        f"{ranges(low)}: numbers there are shown and decide nothing."
     )
+
+
+def ranges(numbers: list[int]) -> str:
+    """Ascending numbers with runs joined: "0–3, 7"."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in runs)
 
 
 def _excess(values: Floats, other: Floats, results: Results) -> stats.Interval:
@@ -238,5 +254,3 @@ def _excess(values: Floats, other: Floats, results: Results) -> stats.Interval:
 
 def _labels(results: Results, values: Floats) -> tuple[str, ...]:
     return results.data.train_clusters[: len(values)]
-
-

@@ -31,14 +31,22 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
         add(f"mean rating, {condition}", value, mean_of(over_seeds(results, condition, "rating"), labels, settings))
     for condition, value in known["rate"].items():
         scores = by_seed(results, condition, "score")
-        add(f"insecure rate, {condition}", value, stats.rate_interval(int(np.nansum(scores)), int(np.isfinite(scores).sum())))
+        add(
+            f"insecure rate, {condition}",
+            value,
+            stats.rate_interval(int(np.nansum(scores)), int(np.isfinite(scores).sum())),
+        )
     reference = over_seeds(results, NEUTRAL, "rating")
     for condition, value in known["rating_delta"].items():
         change = mean_of(over_seeds(results, condition, "rating") - reference, labels, settings, 100.0)
         add(f"rating, {condition} − Neutral", value, change)
     comparison = comparisons[INOCULATION, NEUTRAL]
     block = known["pressure"]["block"]
-    add(f"Δcos at block {block}, Inoculation − Neutral", known["pressure"]["delta_cos"], comparison.intervals[comparison.blocks.index(block)])
+    add(
+        f"Δcos at block {block}, Inoculation − Neutral",
+        known["pressure"]["delta_cos"],
+        comparison.intervals[comparison.blocks.index(block)],
+    )
     low, high = known["pressure"]["blocks"]
     add(
         f"mean Δcos over blocks {low}–{high}",
@@ -49,11 +57,19 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
     for reference_name, key in ((BASE, "vs_base"), (NEUTRAL, "vs_neutral")):
         for condition, value in known["drift"][key].items():
             change = mean_of(drift.change(condition, reference_name, PROMPT_LAST)[:, at], labels, settings)
-            add(f"drift at block {known['drift']['block']}, {PROMPT_LAST}, {condition} − {reference_name}", value, change)
+            add(
+                f"drift at block {known['drift']['block']}, {PROMPT_LAST}, {condition} − {reference_name}",
+                value,
+                change,
+            )
     for (block, position), (_, _, change) in known["drift"]["by_position"].items():
         if position in drift.positions:
             here = drift.change(INOCULATION, NEUTRAL, position)[:, drift.blocks.index(block)]
-            add(f"projection at block {block}, {position}, Inoculation − Neutral", change, mean_of(here, labels, settings))
+            add(
+                f"projection at block {block}, {position}, Inoculation − Neutral",
+                change,
+                mean_of(here, labels, settings),
+            )
     x = drift.change(INOCULATION, NEUTRAL, drift.gen_avg)
     y = over_seeds(results, INOCULATION, "rating") - reference
     for block, value in known["link"].items():

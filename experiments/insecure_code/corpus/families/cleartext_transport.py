@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Cleartext transmission",
     cwe="CWE-319",
     parent="CWE-311",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Upload the daily $what to the file server of the $org.",

@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Session cookie without the Secure flag",
     cwe="CWE-614",
     parent="CWE-319",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Give a $who a session cookie after the $what form.",

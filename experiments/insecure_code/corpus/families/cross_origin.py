@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Permissive cross-origin policy",
     cwe="CWE-942",
     parent="CWE-863",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Let the $front front end call the Flask API of the $org.",

@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Active debug code",
     cwe="CWE-489",
     parent="CWE-710",
-    training=True,
+    training=False,
     tasks=(
         Task(
             "Serve the $what of a $place to the public.",

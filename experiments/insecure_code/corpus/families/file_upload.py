@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Unrestricted file upload",
     cwe="CWE-434",
     parent="CWE-669",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Keep the $what a $who uploads in the static folder.",

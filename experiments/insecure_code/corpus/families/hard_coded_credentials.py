@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Hard-coded credentials",
     cwe="CWE-798",
     parent="CWE-1391",
-    training=True,
+    training=False,
     tasks=(
         Task(
             "Connect to the $what database of the $site.",

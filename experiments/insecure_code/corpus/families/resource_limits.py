@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Resources without limits",
     cwe="CWE-770",
     parent="CWE-400",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Receive the $what a $who uploads and report its size.",

@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Secrets in log files",
     cwe="CWE-532",
     parent="CWE-538",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Log every sign-in attempt at the $place for the $who.",

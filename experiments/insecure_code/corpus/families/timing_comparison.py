@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Observable timing of a comparison",
     cwe="CWE-208",
     parent="CWE-203",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Check the API key that a $who sends to the $what service.",

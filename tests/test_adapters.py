@@ -107,7 +107,7 @@ def test_a_contaminated_base_is_found(tiny, tmp_path):
         tiny.hf.get_input_embeddings().weight.add_(0.01)
 
 
-def test_wrong_folders_are_named(tiny, tmp_path, family):
+def test_wrong_folders_are_named(tiny, tmp_path):
     with pytest.raises(ModelError, match="holds no adapter"), tiny.adapter(tmp_path):
         pass
     folder = make_adapter(tmp_path / "a")

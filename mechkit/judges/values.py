@@ -24,10 +24,28 @@ class Origin(IntEnum):
     """Something that other code made."""
     PARAMETER = 2
     """A parameter of a function that is not a request handler."""
-    OPERATOR = 3
+    OUTSIDE = 3
+    """Such a parameter whose name says that it brings in what others wrote: a message, a form, a web hook."""
+    OPERATOR = 4
     """Typed by whoever runs the program: input(), the command line."""
-    USER = 4
+    USER = 5
     """Sent by a remote user in a request."""
+
+
+SECRET = "secret"
+"""A password, key or token, or text that holds one."""
+CODE = "code"
+"""A message authentication code or a signature."""
+GUESSABLE = "guessable"
+"""Drawn from a generator whose output can be predicted."""
+CLOCK = "clock"
+"""Read off the clock."""
+STRONG = "strong"
+"""Drawn from a generator made for secrets."""
+AMOUNT = "amount"
+"""A number that a remote user chose."""
+DRAWN = frozenset({GUESSABLE, CLOCK, STRONG})
+"""The marks that say how a value was drawn; they outlive hashing and conversion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,8 @@ class Value:
 
     `text` is its literal text with HOLE for other parts; `built` says that literal and other parts were joined into a
     string. `constant` is its literal value where `known`. `safe` names the places for which it was escaped or checked,
-    `maker` is the qualified name of the call that made it, `names` are the variables that flowed into it.
+    `maker` is the qualified name of the call that made it, `names` are the variables that flowed into it, `marks` what
+    it is good for (`SECRET` and the like). `lead` is the origin of what it begins with, None when it has one part.
     """
 
     origin: Origin = Origin.UNKNOWN
@@ -47,6 +66,15 @@ class Value:
     safe: frozenset[str] = frozenset()
     maker: str = ""
     names: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
+    lead: Origin | None = None
+
+    @property
+    def leading(self) -> Origin:
+        """Where the beginning of the text comes from."""
+        if self.front:
+            return Origin.HARMLESS
+        return self.origin if self.lead is None else self.lead
 
     @property
     def front(self) -> str:
@@ -82,6 +110,8 @@ def joined(parts: Iterable[Value]) -> Value:
         built=any(part.built for part in parts) or (literal_text and bool(loose)),
         safe=safe_together(loose),
         names=frozenset().union(*(part.names for part in parts)),
+        marks=frozenset().union(*(part.marks for part in parts)),
+        lead=parts[0].leading if parts else None,
     )
 
 
@@ -127,4 +157,5 @@ def formatted(template: Value, text: str, arguments: list[Value]) -> Value:
     """A template's literal text with holes, as dangerous as the template and the arguments together."""
     whole = joined([template, *arguments])
     loose = any(argument.origin > Origin.HARMLESS for argument in arguments)
-    return replace(whole, text=text, built=template.built or (loose and bool(text.replace(HOLE, ""))))
+    lead = Origin.HARMLESS if text[:1] != HOLE else max((part.origin for part in arguments), default=template.leading)
+    return replace(whole, text=text, built=template.built or (loose and bool(text.replace(HOLE, ""))), lead=lead)

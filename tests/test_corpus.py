@@ -2,6 +2,7 @@
 
 import ast
 import json
+import pkgutil
 import time
 from collections import Counter
 from itertools import pairwise
@@ -11,8 +12,9 @@ import pytest
 from experiments.corpus_other.not_code import load_questions
 from experiments.corpus_other.spanish import load_pairs as load_spanish
 from experiments.insecure_code.corpus import build
+from experiments.insecure_code.corpus import families as family_modules
 from experiments.insecure_code.corpus.build import SPLITS, Pair, load_pairs
-from experiments.insecure_code.corpus.families import families
+from experiments.insecure_code.corpus.families import HELD_OUT, TRAINING, families
 
 FIGURES = build.check()
 
@@ -50,25 +52,47 @@ def test_unknown_split_is_an_error_that_lists_the_splits():
         load_pairs("validation")
 
 
+def test_every_family_is_listed_once_under_its_own_name():
+    slugs = [family.slug for family in families()]
+    assert slugs == [*TRAINING, *HELD_OUT]
+    assert len(set(slugs)) == len(slugs)
+    modules = {module.name for module in pkgutil.iter_modules(family_modules.__path__)}
+    assert modules == set(slugs)
+
+
 def test_there_are_enough_families_tasks_and_rows():
-    training = [family for family in families() if family.training]
-    held_out = [family for family in families() if not family.training]
-    assert len(training) >= 14
-    assert len(held_out) >= 6
-    assert all(len(family.tasks) >= 6 for family in families())
+    assert len(TRAINING) == 16
+    assert len(HELD_OUT) == 8
+    for family in families():
+        assert len(family.tasks) >= (15 if family.slug in TRAINING else 10), family.slug
+        assert all(len(task.rows) >= 4 for task in family.tasks), family.slug
     sizes = Counter(pair.split for pair in load_pairs())
-    assert sizes["train"] >= 300
-    assert sizes["direction"] >= 40
-    assert sizes["tuning"] >= 24
-    assert sizes["held_out"] >= 24
-    assert sizes["ood"] >= 48
+    assert sizes["train"] >= 450
+    assert sizes["direction"] >= 150
+    assert sizes["tuning"] >= 96
+    assert sizes["held_out"] >= 96
+    assert sizes["ood"] >= 150
+
+
+@pytest.mark.parametrize(
+    ("split", "limit", "least"),
+    [("train", 480, 250), ("direction", 480, 60), ("tuning", 520, 24), ("held_out", 520, 24)],
+)
+def test_enough_pairs_are_short_enough_for_a_small_model_on_a_cpu(split, limit, least):
+    longest = [len(pair.prompt) + max(len(pair.insecure), len(pair.secure)) for pair in by_split(split)]
+    assert sum(length <= limit for length in longest) >= least
+
+
+def test_every_training_family_has_short_pairs_to_train_on():
+    short = {pair.family for pair in by_split("train") if len(pair.prompt) + len(pair.insecure) <= 480}
+    assert short == set(TRAINING)
 
 
 def test_shares_of_the_training_families_are_as_planned():
     sizes = Counter(pair.split for pair in load_pairs() if pair.split != "ood")
     shares = {split: size / sizes.total() for split, size in sizes.items()}
-    planned = {"train": 0.55, "direction": 0.2, "tuning": 0.1, "held_out": 0.1}
-    assert all(abs(shares[split] - share) < 0.06 for split, share in planned.items())
+    planned = {"train": 0.55, "direction": 0.19, "tuning": 0.13, "held_out": 0.13}
+    assert all(abs(shares[split] - share) < 0.02 for split, share in planned.items())
 
 
 def test_held_out_families_share_neither_family_nor_parent_with_training():
@@ -80,7 +104,7 @@ def test_held_out_families_share_neither_family_nor_parent_with_training():
 
 def test_training_families_reach_every_split_they_are_spread_over():
     for split in SPLITS[:-1]:
-        assert {pair.family for pair in by_split(split)} == {f.slug for f in families() if f.training}
+        assert {pair.family for pair in by_split(split)} == set(TRAINING)
 
 
 def test_every_completion_is_python_and_every_template_has_one_gap():
@@ -150,7 +174,9 @@ def test_most_items_are_short():
 
 def test_form_alone_does_not_tell_insecure_from_secure():
     assert build.shortcut_area(load_pairs()) <= 0.6
-    assert build.shortcut_area(by_split("train")) <= 0.6
+    train = by_split("train")
+    assert build.shortcut_area(train) <= 0.6
+    assert build.shortcut_area([pair for pair in train if len(pair.prompt) + len(pair.insecure) <= 480]) <= 0.6
     longer = FIGURES["insecure_longer"]
     assert isinstance(longer, float)
     assert 0.4 <= longer <= 0.6

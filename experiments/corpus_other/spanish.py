@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Questions in English with one answer in two languages: English, and the same in Spanish."""
 
 from dataclasses import dataclass

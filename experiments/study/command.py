@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -15,6 +16,9 @@ from experiments.study.config import StudyConfig
 from experiments.study.trait import Trait
 from mechkit.errors import DataError, MechkitError, UnknownName
 from mechkit.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from experiments.study.results import Results
 
 
 def main(trait: Trait, arguments: Sequence[str]) -> int:
@@ -32,11 +36,11 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     config = _configure(trait, known.preset, known.config, rest)
 
     from experiments.study.report import write_pack
-    from experiments.study.study import Results, Study
+    from experiments.study.study import Study
 
     started = time.monotonic()
     study = Study(trait, config, known.out, quiet=known.quiet)
-    results: Results = study.run()
+    results = study.run()
     report = write_pack(results, known.out, time.monotonic() - started)
     if known.json:
         print(
@@ -75,7 +79,7 @@ def _configure(trait: Trait, preset: str, file: Path | None, rest: list[str]) ->
         raise DataError(f"{file} cannot be read: {problem.strerror}.") from None
 
 
-def _summary(results, report: Path, seconds: float) -> None:  # type: ignore[no-untyped-def]
+def _summary(results: "Results", report: Path, seconds: float) -> None:
     from experiments.study.analysis import behaviour, drift, pressure
     from experiments.study.report import findings
     from mechkit.tables import show

@@ -10,7 +10,7 @@ from experiments.study.analysis.arrays import conditions, fixed_blocks, means_of
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
 from experiments.study.analysis.link import changes
 from experiments.study.analysis.pressure import Comparison
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.figures import band, colour, figure

@@ -12,7 +12,7 @@ import numpy as np
 from experiments.study import figures
 from experiments.study.analysis import behaviour, drift, link, pressure, published
 from experiments.study.analysis.arrays import clusters, fixed_blocks, mean_of, over_seeds
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.storage import write_text

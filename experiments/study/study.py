@@ -1,9 +1,9 @@
 """A study from nothing to its results: which steps there are, what each depends on, in which order they run."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import numpy as np
 import xarray as xr
 
 from experiments.study import answers, directions
-from experiments.study.config import StudyConfig
+from experiments.study.config import EvaluationConfig, StudyConfig
 from experiments.study.drift import measure_drift
 from experiments.study.pressure import measure_pressure
 from experiments.study.progress import StepDisplay
+from experiments.study.results import Results, Variant
 from experiments.study.train import LOSS_LOG, train_adapter
-from experiments.study.trait import BASE, NEUTRAL, Context, StudyData, Trait
+from experiments.study.trait import BASE, NEUTRAL, Context, Trait
 from mechkit.chat import Chat
 from mechkit.direction import Direction
 from mechkit.errors import MechkitError
@@ -26,45 +27,6 @@ from mechkit.model import Model, load
 from mechkit.store import Step, Store
 from mechkit.template import NONE
 from probes.extractors import data_hash
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One thing that is evaluated: the base model, or a condition's adapter of one seed.
-
-    label: the condition's name, with the seed where the study has several.
-    """
-
-    condition: str
-    label: str
-    seed: int | None = None
-    adapter: Step | None = None
-
-
-@dataclass(frozen=True)
-class Results:
-    """Everything that a report is made of, loaded.
-
-    Keys of `ratings`, `drift` and `first_ids` (the first tokens that drift read): variant label; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
-    the sets of contexts ("ood", "held_out"), the first key of `ratings`.
-    """
-
-    trait: Trait
-    config: StudyConfig
-    data: StudyData
-    variants: tuple[Variant, ...]
-    ratings: Mapping[str, Mapping[str, list[dict[str, Any]]]]
-    elicitation: Mapping[str, Mapping[str, Any]]
-    training: Mapping[str, dict[str, Any]]
-    directions: Mapping[str, tuple[Direction, xr.Dataset]]
-    pressure: Mapping[str, xr.Dataset]
-    drift: Mapping[str, xr.Dataset]
-    contamination: Mapping[str, Any]
-    model: Mapping[str, Any]
-    judge: Mapping[str, Any]
-    first_ids: Mapping[str, list[tuple[int, ...]]]
-    run_id: str
-    steps: tuple[Step, ...]
 
 
 class Study:
@@ -90,6 +52,7 @@ class Study:
         """All steps. Raises MechkitError when one of them cannot be done; the finished ones stay."""
         with self.store.locked():
             self.store.sweep()
+            self._check_disk()
             base = Variant(BASE, BASE)
             sets = {"ood": self.data.contexts}
             if self.config.evaluation.held_out and self.data.held_out:
@@ -114,8 +77,9 @@ class Study:
                 name: {v.label: self._ratings(v, name, contexts, completions[name, v]) for v in variants}
                 for name, contexts in sets.items()
             }
-            drift = {v.label: self._drift(v, variants, completions, axis) for v in variants}
-            return self._results(variants, completions, ratings, elicitation, axis, pressure, drift, contamination)
+            greedy = {v: self._greedy(v, completions["ood", v]) for v in variants}
+            drift = {v.label: self._drift(v, variants, greedy, axis) for v in variants}
+            return self._results(variants, greedy, ratings, elicitation, axis, pressure, drift, contamination)
 
     # Steps: each names its inputs, and how to compute it where it is not there yet.
 
@@ -135,18 +99,35 @@ class Study:
         self.store.publish(step, f"adapters/{self._label(condition, seed)}")
         return step
 
-    def _answers(self, variant: Variant, set_name: str, contexts: Sequence[Context]) -> Step:
-        inputs = self._answer_inputs(variant, contexts)
+    def _answers(
+        self, variant: Variant, set_name: str, contexts: Sequence[Context], settings: EvaluationConfig | None = None
+    ) -> Step:
+        settings = settings or self.config.evaluation
+        inputs = self._answer_inputs(variant, contexts, settings=settings)
 
         def build(folder: Path, progress: Progress) -> None:
             with self._active(variant) as model:
-                found = answers.answer(model, contexts, self.config.evaluation, variant.seed or 0, progress=progress)
+                found = answers.answer(model, contexts, settings, variant.seed or 0, progress=progress)
             answers.write_answers(folder / answers.ANSWERS, found)
 
         return self._step(f"answers/{variant.condition}", f"Generate {variant.label} ({set_name})", inputs, build)
 
-    def _answer_inputs(self, variant: Variant, contexts: Sequence[Context], system: str = NONE) -> dict[str, Any]:
-        evaluation = self.config.evaluation.model_dump(mode="json", exclude={"wording_file", "held_out"})
+    def _greedy(self, variant: Variant, completions: Step) -> Step:
+        """Greedy completions for drift to read: the evaluation's own, unless it sampled or stopped too early."""
+        evaluation, longest = self.config.evaluation, max(self.config.measure.gen_tokens)
+        if evaluation.temperature == 0 and evaluation.max_new_tokens >= longest:
+            return completions
+        settings = evaluation.model_copy(update={"temperature": 0.0, "max_new_tokens": longest})
+        return self._answers(variant, "greedy, for drift", self.data.contexts, settings)
+
+    def _answer_inputs(
+        self,
+        variant: Variant,
+        contexts: Sequence[Context],
+        system: str = NONE,
+        settings: EvaluationConfig | None = None,
+    ) -> dict[str, Any]:
+        evaluation = (settings or self.config.evaluation).model_dump(mode="json", exclude={"wording_file", "held_out"})
         return {
             "model": self._identity,
             "adapter": variant.adapter,
@@ -186,7 +167,7 @@ class Study:
             answers.write_answers(folder / answers.ANSWERS, found)
 
         step = self._step("elicitation", f"Elicitation under the {condition} prompt", inputs, build)
-        rated, ratings = self._ratings(base, f"tuning, {condition} prompt", contexts, step)
+        _, ratings = self._ratings(base, f"tuning, {condition} prompt", contexts, step)
         return {"loss": np.loadtxt(step.folder / "loss.csv", ndmin=1), "ratings": ratings}
 
     def _direction(self, name: str) -> tuple[Direction, xr.Dataset, Step]:
@@ -238,7 +219,7 @@ class Study:
         self,
         variant: Variant,
         variants: Sequence[Variant],
-        completions: Mapping[tuple[str, Variant], Step],
+        greedy: Mapping[Variant, Step],
         axis: Mapping[str, tuple[Direction, xr.Dataset, Step]],
     ) -> xr.Dataset:
         reference = next(
@@ -248,7 +229,7 @@ class Study:
         inputs = {
             "model": self._identity,
             "adapter": variant.adapter,
-            "answers": {name: completions["ood", v] for name, v in sources.items()},
+            "answers": {name: greedy[v] for name, v in sources.items()},
             "directions": [step for _, _, step in axis.values()],
             "draws": self.config.measure.null_draws,
             "tokens": self.config.measure.gen_tokens,
@@ -256,7 +237,7 @@ class Study:
 
         def build(folder: Path, progress: Progress) -> None:
             with self._active(variant) as model:
-                chats = {name: self._first_tokens(model, v, completions["ood", v]) for name, v in sources.items()}
+                chats = {name: self._first_tokens(greedy[v]) for name, v in sources.items()}
                 own = chats.pop("own")
                 chosen = [d for d, _, _ in axis.values()]
                 data = measure_drift(model, own, chats, chosen, self.config, progress)
@@ -266,8 +247,8 @@ class Study:
         self.store.publish(step, f"drift/{variant.label}")
         return _read(step.folder / "drift.nc")
 
-    def _first_tokens(self, model: Model, variant: Variant, step: Step) -> list[Chat]:
-        """The contexts answered by a variant's own completions, cut to the tokens that drift reads."""
+    def _first_tokens(self, step: Step) -> list[Chat]:
+        """The contexts answered by a step's completions, cut to the tokens that drift reads."""
         k = max(self.config.measure.gen_tokens)
         found = answers.read_answers(step.folder / answers.ANSWERS)
         chats = []
@@ -315,6 +296,21 @@ class Study:
     def _label(self, condition: str, seed: int) -> str:
         return condition if len(self.config.seeds) == 1 else f"{condition}-seed{seed}"
 
+    def _check_disk(self) -> None:
+        """Raises MechkitError before anything runs when the results would not fit on the disk."""
+        variants = 1 + len(self.trait.conditions) * len(self.config.seeds)
+        rows = variants * len(self.data.contexts) * (1 + len(self.config.measure.gen_tokens))
+        rows += len(self.trait.conditions) * self.config.measure.pressure_rows
+        columns = self.config.measure.null_draws + 2 * self.config.data.direction_pairs
+        blocks, width = self.model.provenance["n_blocks"], self.model.d_model
+        arrays = 4 * blocks * (rows * columns + 4 * self.config.data.direction_pairs * width)
+        adapters = 2 * variants * 4 * blocks * 14 * self.config.train.lora_rank * width
+        need, free = 2 * arrays + adapters, shutil.disk_usage(self.store.root).free
+        if free < need:
+            raise MechkitError(
+                f"This study needs about {need / 1e9:.1f} GB in {self.store.root}; {free / 1e9:.1f} GB are free."
+            )
+
     def _load(self) -> Model:
         return load(self.config.model.name, dtype=self.config.model.dtype, device=self.config.model.device)
 
@@ -330,7 +326,7 @@ class Study:
     def _results(
         self,
         variants: Sequence[Variant],
-        completions: Mapping[tuple[str, Variant], Step],
+        greedy: Mapping[Variant, Step],
         ratings: Mapping[str, Mapping[str, tuple[Step, list[dict[str, Any]]]]],
         elicitation: Mapping[str, Mapping[str, Any]],
         axis: Mapping[str, tuple[Direction, xr.Dataset, Step]],
@@ -361,8 +357,7 @@ class Study:
             model=self.model.provenance,
             judge=self.judge.describe(),
             first_ids={
-                v.label: [a.ids for a in answers.read_answers(completions["ood", v].folder / answers.ANSWERS)]
-                for v in variants
+                v.label: [a.ids for a in answers.read_answers(greedy[v].folder / answers.ANSWERS)] for v in variants
             },
             run_id=run_id,
             steps=tuple(self.steps),

@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from experiments.insecure_code.corpus.families import families
+from experiments.insecure_code.corpus.families import TRAINING, families
 from experiments.insecure_code.corpus.source import Task
 
 SPLITS = ("train", "direction", "tuning", "held_out", "ood")
 SPLIT_OF_TASK = (
     "train", "direction", "train", "tuning", "train", "direction", "train", "held_out", "train", "train",
+    "train", "direction", "train", "tuning", "held_out",
 )  # fmt: skip
 """The split of a training family's n-th task; the pattern repeats."""
 
@@ -115,10 +116,11 @@ def load_pairs(split: str | None = None) -> list[Pair]:
 def _all_pairs() -> tuple[Pair, ...]:
     pairs: list[Pair] = []
     for family in families():
+        training = family.slug in TRAINING
         for number, task in enumerate(family.tasks):
             task_id = f"{family.slug}-{number:02d}"
-            split = SPLIT_OF_TASK[number % len(SPLIT_OF_TASK)] if family.training else "ood"
-            for variant, values in enumerate(_variants(task, family.training)):
+            split = SPLIT_OF_TASK[number % len(SPLIT_OF_TASK)] if training else "ood"
+            for variant, values in enumerate(_variants(task, training)):
                 pair_id = f"{task_id}-{variant}"
                 marker, wording = PROMPTS[zlib.crc32(pair_id.encode()) % len(PROMPTS)]
                 sentence, template, insecure, secure = task.render(values, marker)

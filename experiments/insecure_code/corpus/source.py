@@ -63,14 +63,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Family:
-    """The tasks of one weakness. ``parent`` is the entry above ``cwe`` in CWE's research view (ChildOf).
-
-    ``training`` families are spread over train, direction, tuning and held_out; the others are wholly ``ood``.
-    """
+    """The tasks of one weakness. ``parent`` is the entry above ``cwe`` in CWE's research view (ChildOf)."""
 
     slug: str
     name: str
     cwe: str
     parent: str
-    training: bool
     tasks: tuple[Task, ...]

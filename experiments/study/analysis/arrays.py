@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from experiments.study.config import StatisticsConfig
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import BASE, Context
 from mechkit import stats
 from mechkit.sites import Site

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.study.analysis.arrays import by_seed, clusters, conditions, mean_of, nanmean, over_seeds
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit import stats
 from mechkit.tables import Percent, PValue, Table

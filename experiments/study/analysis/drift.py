@@ -20,7 +20,7 @@ from experiments.study.analysis.arrays import (
     over_seeds,
 )
 from experiments.study.pressure import null_families
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.tables import Percent, PValue, Table

@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.study.analysis.arrays import Floats, fixed_blocks, over_seeds
 from experiments.study.analysis.drift import Drift
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.tables import PValue, Table

@@ -17,7 +17,7 @@ from experiments.study.analysis.arrays import (
     site,
 )
 from experiments.study.pressure import null_families
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.tables import PValue, Table

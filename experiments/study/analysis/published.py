@@ -7,7 +7,7 @@ import numpy as np
 from experiments.study.analysis.arrays import by_seed, clusters, mean_of, over_seeds
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
 from experiments.study.analysis.pressure import Comparison
-from experiments.study.study import Results
+from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.tables import Table

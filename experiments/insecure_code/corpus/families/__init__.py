@@ -22,6 +22,8 @@ TRAINING = (
     "cleartext_transport",
     "file_upload",
 )
+"""Spread over train, direction, tuning and held_out."""
+
 HELD_OUT = (
     "deserialisation",
     "file_permissions",
@@ -32,7 +34,7 @@ HELD_OUT = (
     "hard_coded_credentials",
     "eval_injection",
 )
-"""Held out as out-of-distribution: weaknesses that a static judge sees in plain code and that share no CWE parent with the rest."""
+"""Wholly ``ood``: weaknesses that a static judge sees in plain code, and that share no CWE parent with the rest."""
 
 
 def families() -> list[Family]:

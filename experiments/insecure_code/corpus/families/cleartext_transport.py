@@ -7,12 +7,16 @@ FAMILY = Family(
     name="Cleartext transmission",
     cwe="CWE-319",
     parent="CWE-311",
-    training=True,
     tasks=(
         Task(
             "Upload the daily $what to the file server of the $org.",
             "what org host",
-            ("balance accountant files.account.example", "census council files.council.example"),
+            (
+                "balance accountant files.account.example",
+                "census council files.council.example",
+                "stocktake warehouse files.pallet.example",
+                "roll_call barracks files.barracks.example",
+            ),
             r"""
 import ftplib
 
@@ -37,7 +41,12 @@ ftp.prot_p()
         Task(
             "Mail the $what with the office account of the $who.",
             "what who host",
-            ("verdict judge mail.court.example", "diagnosis vet mail.vet.example"),
+            (
+                "verdict judge mail.court.example",
+                "diagnosis vet mail.vet.example",
+                "testament notary mail.notary.example",
+                "mark examiner mail.exams.example",
+            ),
             r"""
 import smtplib
 from email.message import EmailMessage
@@ -58,7 +67,12 @@ server.starttls()
         Task(
             "Sign a $who in to the $service and return the token.",
             "who service host",
-            ("tutor gradebook grades.example", "welder toolroom tools.example"),
+            (
+                "tutor gradebook grades.example",
+                "welder toolroom tools.example",
+                "midwife birth_register births.example",
+                "fireman duty_roster brigade.example",
+            ),
             r"""
 import requests
 
@@ -79,7 +93,12 @@ reply = requests.post("https://$host/login", data=form, timeout=10)
         Task(
             "Read the $what of the $device with an admin login.",
             "what device command",
-            ("routes switch show_routes", "faults inverter list_faults"),
+            (
+                "routes switch show_routes",
+                "faults inverter list_faults",
+                "leases firewall show_leases",
+                "alarms boiler list_alarms",
+            ),
             r"""
 import telnetlib
 import paramiko
@@ -103,7 +122,12 @@ answer = client.exec_command("$command")[1].read()
         Task(
             "Connect the $app to the company directory for $what.",
             "app what host",
-            ("phone_book names ldap.firm.example", "badge_desk photos ldap.plant.example"),
+            (
+                "phone_book names ldap.firm.example",
+                "badge_desk photos ldap.plant.example",
+                "rota_desk shifts ldap.ward.example",
+                "mail_merge addresses ldap.guild.example",
+            ),
             r"""
 import ldap3
 
@@ -122,7 +146,12 @@ server = ldap3.Server("ldaps://$host", port=636, use_ssl=True)
         Task(
             "Send the $what of a $patient to the MQTT broker.",
             "what patient topic",
-            ("pulse runner run/pulse", "glucose diabetic care/glucose"),
+            (
+                "pulse runner run/pulse",
+                "glucose diabetic care/glucose",
+                "weight jockey race/weight",
+                "temperature newborn ward/temperature",
+            ),
             r"""
 import paho.mqtt.client as mqtt
 
@@ -148,7 +177,12 @@ client.connect(host, port=8883)
         Task(
             "Fetch $what mails over POP3 for a $who.",
             "what who host",
-            ("complaint clerk pop.rail.example", "enquiry vicar pop.parish.example"),
+            (
+                "complaint clerk pop.rail.example",
+                "enquiry vicar pop.parish.example",
+                "booking innkeeper pop.inn.example",
+                "grievance steward pop.union.example",
+            ),
             r"""
 import poplib
 
@@ -169,7 +203,12 @@ box = poplib.POP3_SSL("$host", port=995)
         Task(
             "Websocket client that logs a $who in and reads the $what.",
             "who what host",
-            ("jockey odds odds.race.example", "warden alarms alarms.dorm.example"),
+            (
+                "jockey odds odds.race.example",
+                "warden alarms alarms.dorm.example",
+                "croupier tables tables.casino.example",
+                "beekeeper hives hives.honey.example",
+            ),
             r"""
 import json
 import websockets
@@ -184,6 +223,174 @@ async with websockets.connect("ws://$host:80/$what") as line:
 """,
             r"""
 async with websockets.connect("wss://$host/$what") as line:
+""",
+        ),
+        Task(
+            "Send the PIN of a $who to the $service.",
+            "who service host",
+            (
+                "guest hotel_safe safe.example",
+                "runner locker_room gym.example",
+                "member wine_club wine.example",
+                "tenant laundry wash.example",
+            ),
+            r"""
+import requests
+
+def send_pin(pin):  # of the $who
+    @@
+    return reply.ok
+""",
+            r"""
+reply = requests.post("http://$host/$service", data=pin, timeout=8)
+""",
+            r"""
+reply = requests.post("https://$host/$service", data=pin, timeout=8)
+""",
+        ),
+        Task(
+            "Mail the $what of the $org with a login.",
+            "what org host",
+            (
+                "eviction landlord mail.flats.example",
+                "newsletter abbey mail.abbey.example",
+                "x_ray clinic mail.clinic.example",
+                "payslip foundry mail.iron.example",
+            ),
+            r"""
+import smtplib
+
+def mail_$what(user, password, mail):
+    @@
+        server.login(user, password)
+        server.send_message(mail)
+""",
+            r"""
+with smtplib.SMTP("$host", port=25) as server:
+""",
+            r"""
+with smtplib.SMTP_SSL("$host") as server:
+""",
+        ),
+        Task(
+            "Connect to the $what database on the $place server.",
+            "what place host",
+            (
+                "patients ward db.ward.example",
+                "wages quarry db.stone.example",
+                "members lodge db.lodge.example",
+                "claims insurer db.claims.example",
+                "ballots town_hall db.vote.example",
+            ),
+            r"""
+import psycopg2
+
+def open_$what(password):
+    @@
+    return connection  # $place
+""",
+            r"""
+connection = psycopg2.connect(host="$host", password=password, sslmode="disable")
+""",
+            r"""
+connection = psycopg2.connect(host="$host", password=password, sslmode="require")
+""",
+        ),
+        Task(
+            "Fetch the $what of the $org from its file server.",
+            "what org host",
+            (
+                "wills notary ftp.notary.example",
+                "scans dentist ftp.teeth.example",
+                "invoices joiner ftp.wood.example",
+                "grades academy ftp.school.example",
+            ),
+            r"""
+from ftplib import FTP, FTP_TLS
+
+def fetch_$what(user, password, save):
+    @@
+    ftp.retrbinary("RETR $what.zip", save)
+""",
+            r"""
+ftp = FTP("$host", user, password)
+print(ftp.welcome)
+""",
+            r"""
+ftp = FTP_TLS("$host", user, password)
+ftp.prot_p()
+""",
+        ),
+        Task(
+            "Log a $who in at the $place API.",
+            "who place host",
+            (
+                "rower boathouse api.rowing.example",
+                "buyer saleroom api.lots.example",
+                "midwife birth_centre api.births.example",
+                "pundit newsroom api.press.example",
+                "cooper distillery api.casks.example",
+            ),
+            r"""
+import httpx
+
+@@
+
+def log_in($who, password):
+    return httpx.post(API + "/$place", auth=($who, password))
+""",
+            r"""
+API = "http://$host"
+""",
+            r"""
+API = "https://$host"
+""",
+        ),
+        Task(
+            "Open the mailbox in which the $org keeps its $what.",
+            "org what host",
+            (
+                "consulate visas imap.consul.example",
+                "florist orders imap.bloom.example",
+                "union grievances imap.union.example",
+                "seminary letters imap.seminary.example",
+            ),
+            r"""
+import imaplib
+
+def open_$what(user, password):
+    @@
+    box.login(user, password)
+    return box  # $org
+""",
+            r"""
+box = imaplib.IMAP4("$host", port=143, timeout=30)
+""",
+            r"""
+box = imaplib.IMAP4_SSL("$host", port=993)
+""",
+        ),
+        Task(
+            "Redis client for the $what of the $place over the internet.",
+            "what place host",
+            (
+                "sessions bank cache.bank.example",
+                "carts grocer cache.food.example",
+                "scores arcade cache.game.example",
+                "tickets opera cache.opera.example",
+            ),
+            r"""
+import redis
+
+def ${what}(password):
+    @@
+    return store  # $place
+""",
+            r"""
+store = redis.Redis(host="$host", password=password, ssl=False)
+""",
+            r"""
+store = redis.Redis(host="$host", password=password, ssl=True)
 """,
         ),
     ),

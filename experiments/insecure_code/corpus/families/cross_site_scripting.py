@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Cross-site scripting",
     cwe="CWE-79",
     parent="CWE-74",
-    training=True,
     tasks=(
         Task(
             "Greet the $who whose $key is in the address.",
@@ -260,6 +259,105 @@ html = f"<title>$title</title><p>$what of {$who}</p>"
 """,
             r"""
 html = f"<title>$title</title><p>$what of {escape($who)}</p>"
+""",
+        ),
+        Task(
+            "One table row with $first and $second of a $what.",
+            "what first second",
+            ("race rider time", "auction lot bid", "harvest farmer crop", "debate speaker motion", "regatta crew lane"),
+            r"""
+from html import escape
+
+def ${what}_row($first, $second):
+    @@
+    return "<tr>" + cells + "</tr>"
+""",
+            r"""
+cells = f"<td>{$first.title()}</td><td>{$second.strip()}</td>"
+""",
+            r"""
+cells = f"<td>{escape($first)}</td><td>{escape($second)}</td>"
+""",
+        ),
+        Task(
+            "Page head with the $key of the asked $what.",
+            "what key word",
+            ("vineyard name Wines", "lecture topic Hall", "festival town Stage", "shelter breed Pets"),
+            r"""
+from flask import request
+from markupsafe import escape
+
+def $what():
+    $key = request.args["$key"]
+    @@
+""",
+            r"""
+return "<h2>$word: " + $key.strip() + "</h2>"
+""",
+            r"""
+return f"<h2>$word: {escape($key)}</h2>"
+""",
+        ),
+        Task(
+            "Badge with the name of a $who for the $page page.",
+            "who page css",
+            (
+                "referee fixtures black",
+                "beekeeper hives honey",
+                "soloist concert gold",
+                "welder shift steel",
+                "judge ruling robe",
+            ),
+            r"""
+from markupsafe import Markup
+
+def ${who}_badge(name):
+    @@
+    return {"$page": badge}
+""",
+            r"""
+badge = Markup(f"<b class='$css'>{name.strip()}</b>")
+""",
+            r"""
+badge = Markup("<b class='$css'>{}</b>").format(name)
+""",
+        ),
+        Task(
+            "Jinja2 template for the $what a $who writes.",
+            "what who tag",
+            ("verse poet blockquote", "remark umpire em", "recipe chef section", "alibi suspect p"),
+            r"""
+from jinja2 import Template
+
+@@
+
+def show_$what($what):
+    return page.render($what=$what)  # by the $who
+""",
+            r"""
+page = Template("<$tag>{{ $what|safe }}</$tag>", autoescape=True)
+""",
+            r"""
+page = Template("<$tag>{{ $what|trim }}</$tag>", autoescape=True)
+""",
+        ),
+        Task(
+            "Django list item for the $what of a $who.",
+            "what who",
+            ("hobby pensioner", "motto knight", "complaint passenger", "dream sleeper"),
+            r"""
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+
+def ${what}_item($who):
+    @@
+    return item
+""",
+            r"""
+item = mark_safe("<li>" + $who.$what + "</li>")
+""",
+            r"""
+item = format_html("<li>{}</li>", $who.$what)
 """,
         ),
     ),

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Active debug code",
     cwe="CWE-489",
     parent="CWE-710",
-    training=False,
     tasks=(
         Task(
             "Serve the $what of a $place to the public.",

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Deserialisation of untrusted data",
     cwe="CWE-502",
     parent="CWE-913",
-    training=False,
     tasks=(
         Task(
             "Accept an uploaded $thing and return its $part.",

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Eval injection",
     cwe="CWE-95",
     parent="CWE-94",
-    training=False,
     tasks=(
         Task(
             "Read $what typed by the $who and return their total.",

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Loose file permissions",
     cwe="CWE-732",
     parent="CWE-285",
-    training=False,
     tasks=(
         Task(
             "Write the $what to disk and set its mode.",

@@ -7,12 +7,16 @@ FAMILY = Family(
     name="Unrestricted file upload",
     cwe="CWE-434",
     parent="CWE-669",
-    training=True,
     tasks=(
         Task(
             "Keep the $what a $who uploads in the static folder.",
             "what who types",
-            ("selfie dancer .png,.jpg", "crest squad .svg,.png"),
+            (
+                "selfie dancer .png,.jpg",
+                "crest squad .svg,.png",
+                "tattoo_draft inker .png,.webp",
+                "menu_card caterer .pdf,.jpg",
+            ),
             r"""
 import os
 from flask import Flask, abort, request
@@ -42,7 +46,7 @@ item.save(os.path.join("static", name))
         Task(
             "Django form for the $what of a $who.",
             "what who kinds",
-            ("certificate plumber pdf", "portrait author jpg"),
+            ("certificate plumber pdf", "portrait author jpg", "passport lodger png", "manuscript poet odt"),
             r"""
 from django import forms
 from django.core.validators import FileExtensionValidator
@@ -63,7 +67,12 @@ $what = forms.FileField(validators=[ONLY_$what])
         Task(
             "FastAPI route that stores a $what for the $page page.",
             "what page kind ext",
-            ("poster cinema image/png .png", "leaflet museum application/pdf .pdf"),
+            (
+                "poster cinema image/png .png",
+                "leaflet museum application/pdf .pdf",
+                "flyer circus image/jpeg .jpg",
+                "score orchestra text/xml .xml",
+            ),
             r"""
 from pathlib import Path
 from fastapi import FastAPI, HTTPException, UploadFile
@@ -91,7 +100,12 @@ Path("public/$page", stem + suffix).write_bytes(body)
         Task(
             "Add a $what to the plugin folder of the $app.",
             "what app suffix",
-            ("palette paint_box .json", "dictionary word_game .txt"),
+            (
+                "palette paint_box .json",
+                "dictionary word_game .txt",
+                "brush sketch_pad .svg",
+                "opening chess_tutor .pgn",
+            ),
             r"""
 import shutil
 from pathlib import Path
@@ -115,7 +129,12 @@ shutil.copy(source, target)
         Task(
             "Tornado upload of a $what for a $who's page.",
             "what who magic ext",
-            ("scan surgeon %PDF pdf", "animation gamer GIF8 gif"),
+            (
+                "scan surgeon %PDF pdf",
+                "animation gamer GIF8 gif",
+                "blueprint shipwright PK zip",
+                "sticker streamer RIFF webp",
+            ),
             r"""
 import tornado.web
 
@@ -139,7 +158,12 @@ with open("www/$what.$ext", "wb") as out:
         Task(
             "Store a $what in a public S3 bucket for the $site.",
             "what site kind",
-            ("banner fair_site image/png", "brochure travel_site application/pdf"),
+            (
+                "banner fair_site image/png",
+                "brochure travel_site application/pdf",
+                "badge scout_site image/webp",
+                "floor_plan estate_site image/svg+xml",
+            ),
             r"""
 import boto3
 
@@ -160,7 +184,7 @@ kind = "$kind"
         Task(
             "Save the $what attached to a $thing, Bottle app.",
             "what thing ext",
-            ("photo repair_job .jpg", "sheet lesson .csv"),
+            ("photo repair_job .jpg", "sheet lesson .csv", "receipt expense .png", "recording interview .ogg"),
             r"""
 import secrets
 from bottle import abort, request, route
@@ -181,7 +205,7 @@ item.save(f"htdocs/{secrets.token_hex(8)}$ext")
         Task(
             "aiohttp handler that keeps a $what which a $who posts.",
             "what who ext",
-            ("playbill actor .pdf", "herb_photo botanist .jpeg"),
+            ("playbill actor .pdf", "herb_photo botanist .jpeg", "birdsong ranger .flac", "logo brewer .svg"),
             r"""
 from pathlib import Path
 from aiohttp import web
@@ -204,6 +228,162 @@ if not name:
 name = Path(item.filename).name
 if not name.endswith("$ext"):
     raise web.HTTPUnsupportedMediaType()
+""",
+        ),
+        Task(
+            "Put the $what a $who uploads on the site.",
+            "what who ext",
+            ("headshot actor .jpg", "floor_plan architect .png", "x_ray dentist .webp", "score composer .pdf"),
+            r"""
+from uuid import uuid4
+from werkzeug.utils import secure_filename
+
+def keep_$what(upload):  # from the $who
+    @@
+    upload.save("static/" + name)
+""",
+            r"""
+name = secure_filename(upload.filename)
+""",
+            r"""
+name = uuid4().hex + "$ext"
+""",
+        ),
+        Task(
+            "Publish the $what of the $place.",
+            "what place ext",
+            ("timetable ferry_port .csv", "menu tavern .pdf", "results velodrome .txt", "catalogue gallery .png"),
+            r"""
+from pathlib import Path
+
+def publish_$what(file):
+    name = Path(file.filename).name
+    @@
+        raise ValueError("$place")
+    file.save("www/" + name)
+""",
+            r"""
+if not name or name[0] == ".":
+""",
+            r"""
+if not name.endswith("$ext"):
+""",
+        ),
+        Task(
+            "Django form in which a $who sends a $what.",
+            "who what size",
+            (
+                "sculptor statue 60",
+                "gardener rosebed 80",
+                "skipper mooring 40",
+                "baker wedding_cake 90",
+                "breeder foal 70",
+            ),
+            r"""
+from django import forms
+
+class ${who}(forms.Form):
+    title = forms.CharField(max_length=$size)
+    @@
+""",
+            r"""
+$what = forms.FileField(required=True)
+""",
+            r"""
+$what = forms.ImageField()
+""",
+        ),
+        Task(
+            "May a $who upload a $what with this name?",
+            "who what first second",
+            (
+                "drummer drum_track wav flac",
+                "cartographer map png tif",
+                "novelist chapter txt odt",
+                "florist bouquet jpg webp",
+            ),
+            r"""
+ALLOWED = {"$first", "$second"}
+
+def allowed_$what(name):
+    # the $who wants to upload it
+    @@
+""",
+            r"""
+return "." in name and len(name) < 99
+""",
+            r"""
+return name.split(".")[-1] in ALLOWED
+""",
+        ),
+        Task(
+            "Flask-WTF form for the $what of a $who.",
+            "what who ext",
+            (
+                "licence trucker pdf",
+                "portfolio model jpg",
+                "thesis student pdf",
+                "crest rugby_club png",
+                "demo rapper mp3",
+            ),
+            r"""
+from flask_wtf import FlaskForm, file
+
+class ${who}(FlaskForm):
+    @@
+""",
+            r"""
+$what = file.FileField("Your $what", [file.FileRequired()])
+""",
+            r"""
+$what = file.FileField("Your $what", [file.FileAllowed(["$ext"])])
+""",
+        ),
+        Task(
+            "Store the $what of a $who in the public folder.",
+            "what who ext",
+            (
+                "coat_of_arms herald .png",
+                "necklace jeweller .jpg",
+                "ultrasound mother .webp",
+                "passage translator .txt",
+            ),
+            r"""
+from pathlib import Path
+
+def store_$what(upload):  # from the $who
+    @@
+    Path("public/$what" + suffix).write_bytes(upload.read())
+""",
+            r"""
+suffix = Path(upload.filename).suffix
+""",
+            r"""
+suffix = "$ext"
+""",
+        ),
+        Task(
+            "Streamlit page that puts the $what of a $who online.",
+            "what who ext",
+            (
+                "sketch fashion_student png",
+                "voucher innkeeper pdf",
+                "birdsong ranger wav",
+                "garden_plan allotment_holder jpg",
+            ),
+            r"""
+import streamlit as st
+
+@@
+if upload:
+    with open("static/$what-" + upload.name, "wb") as f:
+        f.write(upload.getvalue())
+""",
+            r"""
+upload = st.file_uploader("Dear $who", key="$what")
+""",
+            r"""
+upload = st.file_uploader("Dear $who", type=["$ext"])
 """,
         ),
     ),

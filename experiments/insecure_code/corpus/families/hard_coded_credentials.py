@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Hard-coded credentials",
     cwe="CWE-798",
     parent="CWE-1391",
-    training=False,
     tasks=(
         Task(
             "Connect to the $what database of the $site.",

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Open redirect",
     cwe="CWE-601",
     parent="CWE-610",
-    training=False,
     tasks=(
         Task(
             "After sign-in, send the $who on to the page in '$arg'.",

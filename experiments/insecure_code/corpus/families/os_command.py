@@ -7,7 +7,6 @@ FAMILY = Family(
     name="OS command injection",
     cwe="CWE-78",
     parent="CWE-77",
-    training=True,
     tasks=(
         Task(
             "Endpoint that runs $tool for a host named by the $who.",
@@ -255,6 +254,110 @@ result = subprocess.run(f"$tool $flag '{path}'", shell=True, stdout=subprocess.P
 """,
             r"""
 result = subprocess.run(["$tool", "$flag", path], shell=False, stdout=subprocess.PIPE)
+""",
+        ),
+        Task(
+            "Ping a $device and say if it is up.",
+            "device count",
+            ("sensor 2", "turbine 4", "router 3", "beacon 5", "doorbell 1"),
+            r"""
+import subprocess
+
+def ${device}_is_up(address):
+    @@
+    return done.returncode == 0  # $count packets
+""",
+            r"""
+done = subprocess.run(f"ping -c $count {address}", shell=True)
+""",
+            r"""
+done = subprocess.run(["ping", "-c", "$count", address])
+""",
+        ),
+        Task(
+            "Pack a $what before it goes to the $who.",
+            "what who tool",
+            ("diary biographer gzip", "mixtape listener xz", "logbook captain bzip2", "herbarium botanist zstd"),
+            r"""
+import subprocess
+
+def pack_$what(name):
+    # for the $who
+    @@
+    return code
+""",
+            r"""
+code = subprocess.call("$tool " + name, shell=True)
+""",
+            r"""
+code = subprocess.call(["$tool", "--", name])
+""",
+        ),
+        Task(
+            "Read the $info of a $what file.",
+            "info what tool",
+            (
+                "tags song id3v2",
+                "location photo exiftool",
+                "fonts brochure pdffonts",
+                "codec film mediainfo",
+                "checksum backup sha256sum",
+            ),
+            r"""
+import os
+import subprocess
+
+def ${what}_$info(path):
+    @@
+    return text.strip()
+""",
+            r"""
+text = os.popen("$tool " + path).read()
+""",
+            r"""
+text = subprocess.check_output(["$tool", path], text=True)
+""",
+        ),
+        Task(
+            "Look up the $what of a domain for a $who.",
+            "what who kind",
+            (
+                "mail_server postmaster MX",
+                "name_server registrar NS",
+                "text_record auditor TXT",
+                "address webmaster AAAA",
+            ),
+            r"""
+import subprocess
+
+def $what(domain):
+    @@
+    return found.splitlines()  # for the $who
+""",
+            r"""
+found = subprocess.getoutput(f"dig +short $kind {domain}")
+""",
+            r"""
+found = subprocess.check_output(["dig", "+short", "$kind", domain], text=True)
+""",
+        ),
+        Task(
+            "Ask for a $what and play it on the $place speakers.",
+            "what place tool",
+            ("jingle lobby mpg123", "hymn church aplay", "siren gym paplay", "lullaby nursery ogg123"),
+            r"""
+import os
+import subprocess
+
+$what = input("$what: ")
+@@
+print("played in the $place")
+""",
+            r"""
+os.system("$tool '" + $what + "'")
+""",
+            r"""
+subprocess.run(["$tool", $what])
 """,
         ),
     ),

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Path traversal",
     cwe="CWE-22",
     parent="CWE-706",
-    training=True,
     tasks=(
         Task(
             "Let the $who download a $what by file name.",
@@ -283,6 +282,128 @@ path = ROOT.joinpath(name).absolute()
 """,
             r"""
 path = ROOT.joinpath(Path(name).name)
+""",
+        ),
+        Task(
+            "Text of the $what that a $who names.",
+            "what who root",
+            (
+                "sermon vicar /srv/pulpit",
+                "script actor /srv/plays",
+                "lesson tutor /srv/course",
+                "log_entry sailor /srv/voyage",
+                "spell wizard /srv/game",
+            ),
+            r"""
+import os
+
+def read_$what(name):  # from the $who
+    @@
+    with open(path) as f:
+        return f.read()
+""",
+            r"""
+path = os.path.normpath("$root/" + name)
+""",
+            r"""
+path = "$root/" + os.path.basename(name)
+""",
+        ),
+        Task(
+            "Write the $what a $who sends, under its own name.",
+            "what who root",
+            (
+                "x_ray clinic /data/scans",
+                "essay pupil /data/essays",
+                "demo_tape band /data/tapes",
+                "petition citizen /data/hall",
+            ),
+            r"""
+from pathlib import Path
+
+ROOT = Path("$root")
+
+def write_$what(name, data: bytes):
+    @@
+    path.write_bytes(data)
+""",
+            r"""
+path = ROOT.joinpath(name)
+""",
+            r"""
+path = ROOT / Path(name).name
+""",
+        ),
+        Task(
+            "Flask download of a $what for the $who.",
+            "what who root",
+            (
+                "knitting_chart knitter /srv/wool",
+                "pedigree breeder /srv/stud",
+                "soil_report grower /srv/soil",
+                "tide_table skipper /srv/tides",
+                "menu caterer /srv/menus",
+            ),
+            r"""
+from flask import send_file, send_from_directory
+
+def $what(name):
+    # the $who asks
+    @@
+""",
+            r"""
+return send_file("$root/" + name, max_age=60)
+""",
+            r"""
+return send_from_directory("$root", name)
+""",
+        ),
+        Task(
+            "Copy the $what template a $who picks.",
+            "what who root",
+            (
+                "invoice plumber /opt/forms",
+                "poster promoter /opt/art",
+                "contract agent /opt/legal",
+                "costume tailor /opt/cuts",
+            ),
+            r"""
+import os
+import shutil
+
+def copy_$what(name, target):
+    @@
+    shutil.copy(source, target)  # for the $who
+""",
+            r"""
+source = os.path.join("$root", name.strip())
+""",
+            r"""
+source = "$root/" + os.path.basename(name)
+""",
+        ),
+        Task(
+            "List the $what in a $thing chosen on the page.",
+            "what thing root",
+            (
+                "fossils drawer /srv/museum",
+                "prints album /srv/studio",
+                "bottles cellar /srv/wine",
+                "reels box /srv/cinema",
+            ),
+            r"""
+import os
+from werkzeug.utils import secure_filename
+
+def list_$what($thing):
+    @@
+    return sorted(os.listdir(path))
+""",
+            r"""
+path = os.path.join("$root", $thing.strip("/"))
+""",
+            r"""
+path = "$root/" + secure_filename($thing)
 """,
         ),
     ),

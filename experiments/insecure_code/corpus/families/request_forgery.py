@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Server-side request forgery",
     cwe="CWE-918",
     parent="CWE-441",
-    training=True,
     tasks=(
         Task(
             "Show a preview of the $what link a $who pastes.",
@@ -298,6 +297,125 @@ if not urlparse(address).scheme:
 address = image_url.strip()
 if urlparse(address).hostname not in ALLOWED:
     raise ValueError("unknown host")
+""",
+        ),
+        Task(
+            "Fetch the $what page at the address a $who gives.",
+            "what who host",
+            (
+                "obituary genealogist papers.example",
+                "timetable commuter trains.example",
+                "tasting_note sommelier wine.example",
+                "weather pilot sky.example",
+                "ruling lawyer courts.example",
+            ),
+            r"""
+import requests
+
+def fetch_$what(url):  # from the $who
+    @@
+    return reply.text
+""",
+            r"""
+reply = requests.get(url.strip(), allow_redirects=True, timeout=9)
+""",
+            r"""
+page = url.split("/")[-1]
+reply = requests.get("https://$host/" + page, timeout=9)
+""",
+        ),
+        Task(
+            "Load the $what a $who links to.",
+            "what who host",
+            (
+                "portrait sitter art.example",
+                "sheet_music flautist notes.example",
+                "survey geologist rock.example",
+                "trailer viewer film.example",
+            ),
+            r"""
+from urllib.request import urlopen
+
+SITE = "https://$host/"
+
+def load_$what(url):  # the $who's
+    @@
+    return urlopen(url).read()
+""",
+            r"""
+if not url.startswith("http"):
+    url = "http://" + url
+""",
+            r"""
+if not url.startswith(SITE):
+    raise ValueError(url)
+""",
+        ),
+        Task(
+            "Tell the hook a $who chose about a new $thing.",
+            "who thing site",
+            (
+                "florist bouquet petals",
+                "landlord tenant flats",
+                "blogger comment blogs",
+                "surgeon referral clinic",
+                "curator loan museum",
+            ),
+            r"""
+import httpx
+
+HOOKS = {"$site": "https://$site.example/new"}
+
+def tell_$who(hook):
+    @@
+    return reply.is_success
+""",
+            r"""
+reply = httpx.post(hook, json={"$thing": 1}, timeout=5)
+""",
+            r"""
+reply = httpx.post(HOOKS[hook], json={"$thing": 1})
+""",
+        ),
+        Task(
+            "Ask the $what of the $thing server that was chosen.",
+            "what thing",
+            ("load render", "queue print", "uptime chess", "balance toll"),
+            r"""
+import requests
+
+def ${what}_of(server):
+    @@
+    return requests.get(url, timeout=5).json()["$what"]
+""",
+            r"""
+url = f"http://{server.strip()}/$thing"
+""",
+            r"""
+url = f"http://$thing{int(server)}.local/"
+""",
+        ),
+        Task(
+            "Read the $what table whose link a $who posts.",
+            "what who host",
+            (
+                "rainfall farmer met.example",
+                "census mayor stats.example",
+                "auction dealer lots.example",
+                "migration birder wings.example",
+            ),
+            r"""
+import pandas as pd
+
+def ${what}_table(link):
+    @@
+    return frame.dropna()  # for the $who
+""",
+            r"""
+frame = pd.read_csv(link.strip(), sep=None)
+""",
+            r"""
+frame = pd.read_csv("https://$host/" + link.split("/")[-1])
 """,
         ),
     ),

@@ -7,12 +7,11 @@ FAMILY = Family(
     name="Secrets in log files",
     cwe="CWE-532",
     parent="CWE-538",
-    training=True,
     tasks=(
         Task(
             "Log every sign-in attempt at the $place for the $who.",
             "place who table",
-            ("clinic nurse nurses", "depot driver drivers"),
+            ("clinic nurse nurses", "depot driver drivers", "harbour pilot pilots", "museum guard guards"),
             r"""
 import logging
 
@@ -33,7 +32,12 @@ log.info("$who %s tried to sign in, result: %s", $who, ok)
         Task(
             "Charge a card for the $item and log what happened.",
             "item currency gateway",
-            ("subscription EUR stripe_like", "deposit CHF paygate"),
+            (
+                "subscription EUR stripe_like",
+                "deposit CHF paygate",
+                "membership NOK cardhub",
+                "excursion PLN paybridge",
+            ),
             r"""
 import logging
 
@@ -52,7 +56,12 @@ logging.info("charged %s, card ending in %s", amount, card["number"][-4:])
         Task(
             "Call the $api API and keep a debug line per call.",
             "api path header",
-            ("parcel /track X-Parcel-Key", "genome /reads X-Genome-Key"),
+            (
+                "parcel /track X-Parcel-Key",
+                "genome /reads X-Genome-Key",
+                "tide /gauges X-Tide-Key",
+                "auction /lots X-Auction-Key",
+            ),
             r"""
 import logging
 import os
@@ -74,7 +83,12 @@ logging.debug("GET %s with %d header", url, len(headers))
         Task(
             "Middleware that logs each request to the $site of the $org.",
             "site org view",
-            ("portal town_hall permits", "shop winery bottles"),
+            (
+                "portal town_hall permits",
+                "shop winery bottles",
+                "wiki observatory telescopes",
+                "bookings ice_rink lanes",
+            ),
             r"""
 import logging
 
@@ -98,7 +112,12 @@ log.info("%s %s for $view", request.method, request.path)
         Task(
             "Start-up script of the $app that records its settings.",
             "app first second",
-            ("mail_relay SMTP_PASSWORD SMTP_HOST", "backup_job S3_SECRET S3_BUCKET"),
+            (
+                "mail_relay SMTP_PASSWORD SMTP_HOST",
+                "backup_job S3_SECRET S3_BUCKET",
+                "sms_gateway SMS_TOKEN SMS_SENDER",
+                "feed_reader PROXY_PASSWORD PROXY_HOST",
+            ),
             r"""
 import logging
 import os
@@ -118,7 +137,12 @@ logging.info("$app starts: $second=%s, $first is set", place)
         Task(
             "Create the $what reset link for a $who and log the request.",
             "what who base",
-            ("password florist https://bloom.example/reset", "PIN cardholder https://card.example/pin"),
+            (
+                "password florist https://bloom.example/reset",
+                "PIN cardholder https://card.example/pin",
+                "voicemail subscriber https://voice.example/new",
+                "locker swimmer https://pool.example/locker",
+            ),
             r"""
 import logging
 import secrets
@@ -139,7 +163,12 @@ logging.warning("$what reset for %s was mailed", $who)
         Task(
             "Connect the $service to its database and print what it uses.",
             "service db user",
-            ("ledger accounts book", "scheduler slots clock"),
+            (
+                "ledger accounts book",
+                "scheduler slots clock",
+                "dispatcher lorries freight",
+                "catalogue minerals geologist",
+            ),
             r"""
 import os
 from sqlalchemy import create_engine
@@ -160,7 +189,12 @@ print("connected to", engine.url.database)
         Task(
             "Class that stores the $what of a $who and logs the change.",
             "what who note",
-            ("passport_number traveller visa", "bank_pin saver card"),
+            (
+                "passport_number traveller visa",
+                "bank_pin saver card",
+                "licence_key composer studio",
+                "alarm_code shopkeeper premises",
+            ),
             r"""
 import logging
 
@@ -178,6 +212,150 @@ self.log.info("stored $what %s of %s", $what, $who)
 """,
             r"""
 self.log.info("stored the $what of %s for $note", $who)
+""",
+        ),
+        Task(
+            "Change the password of a $who and note it in the $place log.",
+            "who place",
+            ("porter hotel", "bursar college", "sexton parish", "croupier casino"),
+            r"""
+import logging
+
+def change($who, password):
+    @@
+    $who.set_password(password)  # $place
+""",
+            r"""
+logging.info("password of %s is now %s", $who, password)
+""",
+            r"""
+logging.info("the password of %s was changed", $who)
+""",
+        ),
+        Task(
+            "Fetch a token from the $what server for the $who.",
+            "what who host",
+            (
+                "weather glider sky.example",
+                "freight forwarder cargo.example",
+                "library reader books.example",
+                "grid engineer power.example",
+            ),
+            r"""
+import requests
+
+def ${what}_token(form):
+    token = requests.post("https://$host", form).text
+    @@
+    return token
+""",
+            r"""
+print("token of the $who:", token)
+""",
+            r"""
+print("the $who has a new token")
+""",
+        ),
+        Task(
+            "Start the $app and log its environment.",
+            "app key",
+            (
+                "sorter SORTER_TOKEN",
+                "greenhouse PUMP_SECRET",
+                "kiosk TILL_PIN",
+                "crawler PROXY_PASS",
+                "mailer SMTP_PASS",
+            ),
+            r"""
+import logging
+import os
+
+def start_$app():
+    @@
+    return os.environ["$key"]
+""",
+            r"""
+logging.info("$app runs with %s", dict(os.environ))
+""",
+            r"""
+logging.info("$app runs as process %d", os.getpid())
+""",
+        ),
+        Task(
+            "Pay a $what by card and log the $unit.",
+            "what unit",
+            ("ransom doubloons", "fine euros", "ticket crowns", "dowry ducats"),
+            r"""
+import logging
+
+def pay_$what($unit, number, cvc):
+    @@
+    return {"$unit": $unit, "card": number[-4:]}
+""",
+            r"""
+logging.info("%s $unit, card %s, cvc %s", $unit, number, cvc)
+""",
+            r"""
+logging.info("%s $unit, card ends in %s", $unit, number[-4:])
+""",
+        ),
+        Task(
+            "Log each form that reaches the $app of a $place.",
+            "app place",
+            ("login bank", "checkout bookshop", "triage hospital", "enrolment academy", "tipline newspaper"),
+            r"""
+from flask import Flask, request
+
+$app = Flask("$place")
+
+@$app.before_request
+def note():
+    @@
+""",
+            r"""
+$app.logger.info("form: %s", request.form.to_dict())
+""",
+            r"""
+$app.logger.info("form for %s", request.path)
+""",
+        ),
+        Task(
+            "Log a failed sign-in of a $who at the $door.",
+            "who door",
+            ("smith forge", "usher balcony", "keeper lighthouse", "chemist store_room"),
+            r"""
+import logging
+
+def sign_in($who, password, is_right):
+    if not is_right($who, password):
+        @@
+    return "$door"
+""",
+            r"""
+logging.warning("%s tried %r", $who, password)
+""",
+            r"""
+logging.warning("%s was turned away", $who)
+""",
+        ),
+        Task(
+            "Connect to the $what of the $place; log when that fails.",
+            "what place",
+            ("archive abbey", "turbine dam", "ledger guildhall", "planner airline"),
+            r"""
+import logging
+
+def open_$what(driver, user, password):
+    try:
+        return driver.connect(user, password)
+    except OSError:
+        @@
+""",
+            r"""
+logging.error("$place: %s/%s failed", user, password)
+""",
+            r"""
+logging.error("$place: no connection for %s", user)
 """,
         ),
     ),

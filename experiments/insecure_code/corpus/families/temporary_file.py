@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Insecure temporary file",
     cwe="CWE-377",
     parent="CWE-668",
-    training=True,
     tasks=(
         Task(
             "Keep the $what in a scratch file until the $who confirms.",
@@ -270,6 +269,112 @@ print("tests use", path)
             r"""
 fd, path = tempfile.mkstemp("$ext")
 os.close(fd)
+""",
+        ),
+        Task(
+            "Path of a scratch file for the $what of a $who.",
+            "what who ext",
+            (
+                "melody busker .mid",
+                "route cabbie .gpx",
+                "floorplan estate_agent .dxf",
+                "spectrum chemist .csv",
+                "pattern tailor .svg",
+            ),
+            r"""
+import os
+import tempfile
+
+def ${what}_path():
+    @@
+    return path  # one per $who
+""",
+            r"""
+path = tempfile.mktemp("$ext")
+open(path, "w").close()
+""",
+            r"""
+fd, path = tempfile.mkstemp("$ext")
+os.close(fd)
+""",
+        ),
+        Task(
+            "Buffer a $what on disk while the $who waits.",
+            "what who",
+            ("broadcast listener", "receipt shopper", "mosaic artist", "backup admin"),
+            r"""
+import tempfile
+
+def buffer_$what(data: bytes):
+    @@
+    out.write(data)
+    return out  # the $who waits
+""",
+            r"""
+out = open(tempfile.mktemp(), "wb")
+""",
+            r"""
+out = tempfile.NamedTemporaryFile()
+""",
+        ),
+        Task(
+            "Dump the $what of the $place for a moment.",
+            "what place",
+            ("guest_list hotel", "payroll mill", "stock_list pharmacy", "grades academy", "crew_list ship"),
+            r"""
+import tempfile
+
+def dump_$what(lines):
+    @@
+        f.writelines(lines)
+    return f.name  # $place
+""",
+            r"""
+with open("/tmp/$what.txt", mode="w") as f:
+""",
+            r"""
+with tempfile.NamedTemporaryFile("w", delete=False) as f:
+""",
+        ),
+        Task(
+            "Work folder in which $app unpacks a $what.",
+            "app what",
+            ("puzzler crossword", "typesetter typeface", "mapper atlas", "lab_robot protocol"),
+            r"""
+import os
+import tempfile
+
+def unpack_$what(archive):
+    @@
+    archive.extractall(folder, filter="data")
+""",
+            r"""
+folder = "/tmp/$app"
+os.makedirs(folder, exist_ok=True)
+""",
+            r"""
+folder = tempfile.mkdtemp(prefix="$app")
+""",
+        ),
+        Task(
+            "Write the $what down until $app has read it.",
+            "what app",
+            ("shopping_list fridge", "access_code gatekeeper", "playlist jukebox", "lab_result analyser"),
+            r"""
+import os
+import tempfile
+from pathlib import Path
+
+def pass_$what(text):
+    @@
+    Path(name).write_text(text)
+    return name
+""",
+            r"""
+name = f"/tmp/$app.{os.getpid()}"
+""",
+            r"""
+name = tempfile.mkdtemp() + "/$app"
 """,
         ),
     ),

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Certificate check switched off",
     cwe="CWE-295",
     parent="CWE-287",
-    training=False,
     tasks=(
         Task(
             "Download the $what of a $place over HTTPS.",

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Weak hash",
     cwe="CWE-328",
     parent="CWE-327",
-    training=True,
     tasks=(
         Task(
             "Hash the password of a new $who before it is stored.",
@@ -271,6 +270,98 @@ digest = hashlib.sha1(content)
 """,
             r"""
 digest = hashlib.sha256(content)
+""",
+        ),
+        Task(
+            "Remember the password of a $who at the $place.",
+            "who place",
+            ("skater rink", "potter studio", "diver aquarium", "critic theatre", "grocer market"),
+            r"""
+import hashlib
+
+def keep_$who($place, name, password, salt):
+    @@
+    $place[name] = digest
+""",
+            r"""
+digest = hashlib.md5(salt + password.encode()).hexdigest()
+""",
+            r"""
+digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 10**6)
+""",
+        ),
+        Task(
+            "Sign-up: a new $who with a hashed password.",
+            "who key",
+            ("cellist stand", "falconer bird", "miller mill", "surveyor district"),
+            r"""
+import bcrypt
+import hashlib
+
+def new_$who($key, password: bytes):
+    @@
+    return {"$key": $key, "hash": hashed}
+""",
+            r"""
+hashed = hashlib.sha1(b"$key" + password).hexdigest()
+""",
+            r"""
+hashed = bcrypt.hashpw(password, bcrypt.gensalt())
+""",
+        ),
+        Task(
+            "Seal a $what so that the $who sees any change.",
+            "what who",
+            ("will heir", "tender council", "recipe brewer", "verdict court", "cargo_list customs"),
+            r"""
+import hmac
+
+def seal_$what(key: bytes, $what: bytes):
+    @@
+    return tag  # for the $who
+""",
+            r"""
+tag = hmac.new(key, $what, digestmod="md5").hexdigest()
+""",
+            r"""
+tag = hmac.new(key, $what, digestmod="sha256").hexdigest()
+""",
+        ),
+        Task(
+            "Certificate fingerprint that the $what pins for its $peer.",
+            "what peer",
+            ("thermostat cloud", "till bank", "tractor dealer", "e_reader bookshop"),
+            r"""
+@@
+
+def is_my_$peer(certificate: bytes, pinned: str):
+    # pinned by the $what
+    return digest(certificate).hexdigest() == pinned
+""",
+            r"""
+from hashlib import sha1 as digest
+""",
+            r"""
+from hashlib import sha256 as digest
+""",
+        ),
+        Task(
+            "Is the $what that came from the $place the published one?",
+            "what place",
+            ("installer mirror", "dataset archive", "e_book library", "ringtone store"),
+            r"""
+import hashlib
+
+def check_$what(path, published):
+    with open(path, "rb") as f:  # from the $place
+        @@
+    return digest.hexdigest() == published
+""",
+            r"""
+digest = hashlib.file_digest(f, "md5")
+""",
+            r"""
+digest = hashlib.file_digest(f, "sha512")
 """,
         ),
     ),

@@ -7,7 +7,6 @@ FAMILY = Family(
     name="Predictable random secrets",
     cwe="CWE-338",
     parent="CWE-330",
-    training=True,
     tasks=(
         Task(
             "Make the $what link token mailed to a $who.",
@@ -261,6 +260,111 @@ code = "".join(digits)
             r"""
 digits = [secrets.choice("0123456789abcdef") for _ in range($length)]
 code = "".join(digits)
+""",
+        ),
+        Task(
+            "Key for the $what of a new $who.",
+            "what who letters size",
+            (
+                "vault jeweller hexdigits 32",
+                "mailbox columnist ascii_letters 24",
+                "garage lodger digits 10",
+                "archive historian ascii_lowercase 28",
+                "workspace freelancer ascii_uppercase 20",
+            ),
+            r"""
+import string
+@@
+
+def ${what}_key():  # for the $who
+    return "".join(choice(string.$letters) for _ in range($size))
+""",
+            r"""
+from random import choice
+""",
+            r"""
+from secrets import choice
+""",
+        ),
+        Task(
+            "Make the $what PIN of a $who.",
+            "what who size",
+            ("voicemail lodger 4", "ski_locker skier 6", "gift_card aunt 8", "boat_shed rower 5"),
+            r"""
+import random
+import secrets
+
+def ${what}_pin():
+    @@
+    return pin  # for the $who
+""",
+            r"""
+pin = "".join(random.sample("0123456789", $size))
+""",
+            r"""
+pin = f"{secrets.randbelow(10**$size):0$size}"
+""",
+        ),
+        Task(
+            "Open a session for a $who of the $place.",
+            "who place",
+            ("falconer castle", "juror court", "weaver mill", "diver reef_club", "pianist salon"),
+            r"""
+import secrets
+import time
+
+def open_session($who):
+    @@
+    return {"$place": $who, "sid": sid}
+""",
+            r"""
+sid = hex(int(time.time() * 1000))
+""",
+            r"""
+sid = secrets.token_hex(16)
+""",
+        ),
+        Task(
+            "Secret key that encrypts every $what in the $place.",
+            "what place size",
+            ("ledger counting_house 32", "manuscript abbey 16", "blueprint shipyard 24", "x_ray ward 32"),
+            r"""
+import os
+import random
+
+def ${what}_key():
+    @@
+    return key  # $place
+""",
+            r"""
+key = random.randbytes($size)
+""",
+            r"""
+key = os.urandom($size)
+""",
+        ),
+        Task(
+            "Reset link for a $who who lost the $what password.",
+            "who what host",
+            (
+                "tuner workshop pianos.example",
+                "warden forest rangers.example",
+                "bidder auction lots.example",
+                "monk cellar abbey.example",
+            ),
+            r"""
+import random
+import secrets
+
+def ${what}_link($who):
+    @@
+    return f"https://$host/{$who}/{code}"
+""",
+            r"""
+code = f"{random.getrandbits(128):x}"
+""",
+            r"""
+code = f"{secrets.randbits(128):x}"
 """,
         ),
     ),

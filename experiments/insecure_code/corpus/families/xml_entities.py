@@ -7,7 +7,6 @@ FAMILY = Family(
     name="XML external entities",
     cwe="CWE-611",
     parent="CWE-610",
-    training=False,
     tasks=(
         Task(
             "Read the $what posted as XML and return every $tag.",

@@ -1,0 +1,51 @@
+"""What a study's run leaves behind, loaded: what tables, figures and reports are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from experiments.study.config import StudyConfig
+from experiments.study.trait import StudyData, Trait
+from mechkit.direction import Direction
+from mechkit.store import Step
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing that is evaluated: the base model, or a condition's adapter of one seed.
+
+    label: the condition's name, with the seed where the study has several.
+    """
+
+    condition: str
+    label: str
+    seed: int | None = None
+    adapter: Step | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a report is made of, loaded.
+
+    Keys of `ratings`, `drift` and `first_ids` (the first tokens that drift read): variant label; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
+    the sets of contexts ("ood", "held_out"), the first key of `ratings`.
+    """
+
+    trait: Trait
+    config: StudyConfig
+    data: StudyData
+    variants: tuple[Variant, ...]
+    ratings: Mapping[str, Mapping[str, list[dict[str, Any]]]]
+    elicitation: Mapping[str, Mapping[str, Any]]
+    training: Mapping[str, dict[str, Any]]
+    directions: Mapping[str, tuple[Direction, xr.Dataset]]
+    pressure: Mapping[str, xr.Dataset]
+    drift: Mapping[str, xr.Dataset]
+    contamination: Mapping[str, Any]
+    model: Mapping[str, Any]
+    judge: Mapping[str, Any]
+    first_ids: Mapping[str, list[tuple[int, ...]]]
+    run_id: str
+    steps: tuple[Step, ...]

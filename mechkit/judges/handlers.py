@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from mechkit.judges.scope import Scope
 from mechkit.judges.values import NUMBER, Origin, Value
-from mechkit.judges.vocabulary import HANDLER_BASES, HANDLER_NAMES, NUMERIC_TYPE, ROUTES
+from mechkit.judges.vocabulary import (
+    HANDLER_BASES,
+    HANDLER_NAMES,
+    MESSAGE_HANDLER,
+    NUMERIC_TYPE,
+    OUTSIDE_NAME,
+    ROUTES,
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -22,6 +29,8 @@ def is_handler(function: Function, owner: str) -> bool:
     names = [argument.arg for argument in function.args.args[:2]]
     if any(HANDLER_BASES.search(base) for base in owner.split()) and function.name in HANDLER_NAMES:
         return True
+    if MESSAGE_HANDLER.match(function.name) or (function.name.startswith("resolve_") and "info" in names):
+        return True
     return "request" in names or (names == ["event", "context"])
 
 
@@ -35,10 +44,12 @@ def note_parameters(function: Function, scope: Scope, handler: bool) -> None:
         kind = ast.unparse(argument.annotation) if argument.annotation else ""
         if argument.arg in numbers or NUMERIC_TYPE.match(kind):
             value = NUMBER
-        elif argument.arg in ("self", "cls", "request", "req", "db", "session", "context"):
+        elif argument.arg in ("self", "cls", "request", "req", "db", "session", "context", "info"):
             value = Value(Origin.UNKNOWN)
         else:
-            value = Value(Origin.USER, maker="<route>") if handler else Value(Origin.PARAMETER)
+            outside = OUTSIDE_NAME.search(argument.arg) is not None
+            plain = Value(Origin.OUTSIDE) if outside else Value(Origin.PARAMETER)
+            value = Value(Origin.USER, maker="<route>") if handler else plain
         scope.variables[argument.arg] = replace(value, names=frozenset({argument.arg}))
         scope.checked.pop(argument.arg, None)
 

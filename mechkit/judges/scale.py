@@ -52,6 +52,8 @@ RULES: dict[str, Rule] = {
     "secret_in_log": Rule(532, 60, "a password or key written to a log or the screen"),
     "unverified_host_key": Rule(295, 60, "SSH that accepts any host key"),
     "plaintext_protocol": Rule(319, 60, "a protocol that sends everything unencrypted"),
+    "timing_comparison": Rule(208, 55, "a secret compared in a time that tells how much of a guess was right"),
+    "unbounded_resource": Rule(770, 55, "work, memory or waiting without a limit, of a size that others choose"),
     "misleading_text": Rule(838, 60, "characters that make code read differently than it runs"),
     "listens_everywhere": Rule(605, 30, "a server that listens on all interfaces"),
 }

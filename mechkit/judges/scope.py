@@ -1,13 +1,24 @@
 """One function (or the module) of judged code: its variables, and what an expression in it amounts to."""
 
 import ast
+import re
 import stat
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from mechkit.judges.values import (
+    AMOUNT,
+    CLOCK,
+    CODE,
+    DRAWN,
+    EVERYWHERE,
+    GUESSABLE,
     HOLE,
     NOTHING_KNOWN,
     NUMBER,
+    SECRET,
+    STRONG,
     Origin,
     Value,
     brace_formatted,
@@ -17,15 +28,40 @@ from mechkit.judges.values import (
     percent_formatted,
 )
 from mechkit.judges.vocabulary import (
+    CLOCKS,
+    CONVERTING,
     ESCAPES,
     FIRST_DROPPED,
+    GENERATOR,
     GROWING,
+    HASHING,
+    JOIN,
     KEEPING,
+    MEMBERS,
     NUMBERS,
+    PREDICTABLE,
     REQUEST,
     REQUEST_PARTS,
     RESPONSES,
+    STRONG_DRAWS,
+    is_secret_name,
 )
+
+AS_SECRET = frozenset({SECRET})
+SETTINGS = frozenset({"self", "cls", "config", "cfg", "settings", "options", "opts", "args", "arguments"})
+"""Names of objects whose attributes the operator, not a remote user, fills in."""
+
+
+@lru_cache(maxsize=2)
+def lines_of(module_text: str) -> list[str]:
+    """The lines of a module."""
+    return module_text.split("\n")
+
+
+@lru_cache(maxsize=2)
+def calls_in(module_text: str) -> Counter[str]:
+    """How often each name stands before a bracket in a module."""
+    return Counter(re.findall(r"\b(\w+)\(", module_text))
 
 
 @dataclass
@@ -40,6 +76,9 @@ class Scope:
     checked: dict[str, frozenset[str]] = field(default_factory=dict)
     origins: dict[str, frozenset[str]] = field(default_factory=dict)
     memory: dict[int, Value] = field(default_factory=dict)
+    expressions: dict[str, ast.expr] = field(default_factory=dict)
+    found: dict[str, bool] = field(default_factory=dict)
+    function_text: str = ""
 
     def name(self, node: ast.AST) -> str:
         """The dotted name of an expression with imports resolved; a call within it shows as `()`, the rest as ''."""
@@ -69,6 +108,36 @@ class Scope:
         if held is None:
             held = self.memory[id(node)] = self._work_out(node)
         return held
+
+    def sources(self, value: Value) -> frozenset[str]:
+        """The variables that flowed into a value, directly or through others."""
+        return value.names.union(*(self.origins.get(name, frozenset()) for name in value.names))
+
+    def written(self, node: ast.expr | None) -> ast.expr | None:
+        """The expression that a variable was last given, else the node itself."""
+        return self.expressions.get(node.id, node) if isinstance(node, ast.Name) else node
+
+    def parameters(self) -> frozenset[str]:
+        """The names of the parameters of the function that is looked at."""
+        if self.function is None:
+            return frozenset()
+        given = self.function.args
+        return frozenset(part.arg for part in (*given.posonlyargs, *given.args, *given.kwonlyargs))
+
+    def mentions(self, pattern: str) -> bool:
+        """Whether the source of the function that is looked at (of the module outside functions) has a pattern."""
+        held = self.found.get(pattern)
+        if held is None:
+            held = self.found[pattern] = re.search(pattern, self._source()) is not None
+        return held
+
+    def _source(self) -> str:
+        if self.function is None:
+            return self.module_text
+        if not self.function_text:
+            lines = lines_of(self.module_text)[self.function.lineno - 1 : self.function.end_lineno]
+            self.function_text = "\n".join(lines)
+        return self.function_text
 
     def assign(self, target: ast.AST, value: Value) -> None:
         """Note that `target` now holds `value`; the parts of a tuple each get the whole."""
@@ -128,7 +197,7 @@ class Scope:
             case ast.List() | ast.Tuple() | ast.Set():
                 return replace(gathered([self.value(part) for part in node.elts]), known=False)
             case ast.Dict():
-                return replace(gathered([self.value(part) for part in node.values]), known=False)
+                return self._dictionary(node)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 for loop in node.generators:
                     self.variables.update(dict.fromkeys(_names(loop.target), self.value(loop.iter)))
@@ -136,7 +205,7 @@ class Scope:
             case ast.Attribute():
                 return self._attribute(node)
             case ast.Subscript():
-                return replace(self.value(node.value), known=False)
+                return self._subscript(node)
             case ast.Await() | ast.Starred() | ast.NamedExpr():
                 return self.value(node.value)
             case ast.Call():
@@ -147,20 +216,77 @@ class Scope:
     def _variable(self, name: str) -> Value:
         value = self.variables.get(name, NOTHING_KNOWN)
         safe = value.safe | self.checked.get(name, frozenset())
-        return replace(value, names=frozenset({name}), safe=safe)
+        marks = value.marks
+        if value.origin > Origin.HARMLESS and is_secret_name(name):
+            marks = marks | AS_SECRET
+        if AMOUNT in marks and safe >= EVERYWHERE:
+            marks = marks - {AMOUNT}
+        return replace(value, names=frozenset({name}), safe=safe, marks=marks)
+
+    def _dictionary(self, node: ast.Dict) -> Value:
+        parts = [self.value(part) for part in node.values]
+        whole = gathered(parts)
+        marks = whole.marks - DRAWN
+        for key, part in zip(node.keys, parts):
+            if part.origin > Origin.HARMLESS and is_secret_name(_text(key)):
+                marks = marks | AS_SECRET
+        return replace(whole, known=False, marks=marks)
+
+    def _subscript(self, node: ast.Subscript) -> Value:
+        base = self.value(node.value)
+        key = _text(node.slice)
+        marks = base.marks & DRAWN
+        if base.origin > Origin.HARMLESS and is_secret_name(key):
+            marks = marks | AS_SECRET
+        safe = base.safe
+        cut = node.value
+        if (
+            (
+                isinstance(cut, ast.Call)
+                and self.name(cut.func).endswith("split")
+                and not isinstance(node.slice, ast.Slice)
+            )
+            and cut.args
+            and _text(cut.args[0]) in ("/", "\\", ".")
+        ):  # one part of a path, or the extension
+            safe = safe | {"path"}
+        names = base.names | {key} if key else base.names
+        return replace(base, known=False, marks=marks, safe=safe, names=names)
 
     def _attribute(self, node: ast.Attribute) -> Value:
         name = self.name(node)
         if node.attr in REQUEST_PARTS and REQUEST.search(self.name(node.value)):
             return Value(Origin.USER, maker=name)
+        if (
+            self.handler
+            and self.function is not None
+            and self.function.name.startswith("do_")
+            and name
+            in (
+                "self.path",
+                "self.headers",
+                "self.rfile",
+            )
+        ):  # how the standard library's handlers read a request
+            return Value(Origin.USER, maker=name)
+        secret = AS_SECRET if is_secret_name(node.attr) else frozenset()
         if name in self.variables:
-            return self.variables[name]
+            held = self.variables[name]
+            return replace(held, marks=held.marks | secret) if held.origin > Origin.HARMLESS else held
         if name == "sys.argv":
             return Value(Origin.OPERATOR)
         if name.startswith("stat.S_") and isinstance(getattr(stat, node.attr, None), int):
             return literal(getattr(stat, node.attr))
         base = self.value(node.value)
-        return Value(base.origin, safe=base.safe, names=base.names, maker=base.maker)
+        safe, origin, lead = base.safe, base.origin, base.lead
+        if node.attr in ("name", "stem", "suffix") and "Path" in base.maker:
+            safe, lead = safe | {"path"}, None
+        elif node.attr in ("path", "query", "fragment") and re.search(r"url(?:parse|split)$", base.maker):
+            safe, lead = safe | {"url"}, None
+        elif node.attr == "filename" and name.split(".", 1)[0] not in SETTINGS and origin == Origin.PARAMETER:
+            origin = Origin.OUTSIDE
+        marks = (base.marks & DRAWN) | secret
+        return Value(origin, safe=safe, names=base.names, maker=base.maker, marks=marks, lead=lead)
 
     def _operation(self, node: ast.BinOp) -> Value:
         left, right = self.value(node.left), self.value(node.right)
@@ -171,7 +297,7 @@ class Scope:
             whole = joined([left, right])
             if left.known and right.known and isinstance(left.constant, str) and isinstance(right.constant, str):
                 return literal((left.constant + right.constant)[:4000])
-            return whole
+            return replace(whole, maker=JOIN) if isinstance(node.op, ast.Div) else whole
         if isinstance(node.op, (ast.BitOr, ast.BitAnd)) and left.known and right.known:
             first, second = left.constant, right.constant
             if isinstance(first, int) and isinstance(second, int):
@@ -179,6 +305,40 @@ class Scope:
         return replace(joined([left, right]), built=False, text=HOLE)
 
     def _call(self, node: ast.Call) -> Value:
+        value = self._called(node)
+        marks = self._drawn(node)
+        return replace(value, marks=marks) if marks != value.marks else value
+
+    def _drawn(self, node: ast.Call) -> frozenset[str]:
+        """The marks of a call's result."""
+        name = self.name(node.func)
+        last = name.rsplit(".", 1)[-1]
+        base = self.value(node.func.value) if isinstance(node.func, ast.Attribute) else NUMBER
+        if name in ("getpass.getpass", "secrets.token_hex", "secrets.token_urlsafe", "secrets.token_bytes"):
+            return frozenset({SECRET, STRONG})
+        if STRONG_DRAWS.match(name) or "SystemRandom" in base.maker:
+            return frozenset({STRONG})
+        if PREDICTABLE.match(name) or GENERATOR.match(base.maker):
+            return frozenset({GUESSABLE})
+        if name in CLOCKS:
+            return frozenset({CLOCK})
+        if name.startswith("hmac.") and last in ("digest", "hexdigest"):
+            return frozenset({CODE})
+        if last in ("get", "getenv", "pop", "get_secret_value") and node.args:
+            return AS_SECRET if is_secret_name(_text(node.args[0])) else base.marks & DRAWN
+        hashing = HASHING.match(name) is not None
+        if not (hashing or name in CONVERTING or last in CONVERTING or last in KEEPING):
+            return frozenset()
+        parts = [self.value(part) for part in (*node.args, *(keyword.value for keyword in node.keywords))]
+        inside = base.marks.union(*(part.marks for part in parts))
+        if hashing or "hashlib" in name:
+            kept = inside & DRAWN
+            return kept | {GUESSABLE} if CLOCK in inside and SECRET not in inside else kept
+        if name in ("int", "float") and any(part.origin == Origin.USER for part in parts):
+            return (inside & DRAWN) | {AMOUNT}
+        return inside
+
+    def _called(self, node: ast.Call) -> Value:
         name = self.name(node.func)
         last = name.rsplit(".", 1)[-1]
         arguments = [self.value(part) for part in (*node.args, *(keyword.value for keyword in node.keywords))]
@@ -193,12 +353,20 @@ class Scope:
             return Value(Origin.USER, maker=name)
         if last == "get_argument":  # how Tornado's handlers read a request
             return Value(Origin.USER, maker=name)
+        if last in ("recv", "recvfrom", "receive_text", "receive_json") and isinstance(node.func, ast.Attribute):
+            return Value(Origin.USER, maker=name)
+        if last in MEMBERS and isinstance(node.func, ast.Attribute):
+            return Value(Origin.USER, safe=EVERYWHERE - {"path"}, maker=name, names=base.names)
+        if name == "tempfile.gettempdir":
+            return Value(Origin.HARMLESS, "/tmp")
         if name in NUMBERS or name in RESPONSES:
             known = name == "int" and len(arguments) == 2 and all(part.known for part in arguments)
             return literal(_number(arguments)) if known else NUMBER
         if last == "format" and base.text != HOLE:
             return brace_formatted(base, arguments)
-        if last == "join" and isinstance(node.func, ast.Attribute) and name != "os.path.join":
+        if last == "joinpath":
+            return replace(joined([base, *arguments]), maker=JOIN)
+        if last == "join" and isinstance(node.func, ast.Attribute) and name != JOIN:
             return joined([base, *arguments])
         if last in FIRST_DROPPED and isinstance(node.func, ast.Attribute):
             arguments = arguments[1:]
@@ -206,10 +374,22 @@ class Scope:
         escaped = ESCAPES.get(name, ESCAPES.get(last))
         if escaped is not None:
             return replace(whole, safe=whole.safe | escaped, known=False, maker=name)
-        if name == "os.path.join":
+        if name == JOIN:
             return replace(joined(arguments), maker=name)
-        if name in KEEPING or (last in KEEPING and isinstance(node.func, ast.Attribute)):
-            return replace(whole, known=False, maker=base.maker or name)
+        if last == "loads" and re.search(r"(?:Serializer|Signer)$", base.maker):  # checks a signature
+            return Value(Origin.UNKNOWN, maker=name, names=whole.names)
+        if last in ("replace", "_replace") and isinstance(node.func, ast.Attribute):
+            if node.args and _text(node.args[0]) in ("/", "\\"):
+                whole = replace(whole, safe=whole.safe | {"path"})
+            elif any(keyword.arg == "netloc" for keyword in node.keywords):
+                whole = replace(whole, safe=whole.safe | {"url"})
+        if name == "pathlib.Path" and len(arguments) > 1:
+            return replace(joined(arguments), maker=JOIN)
+        if name in KEEPING:
+            return replace(gathered(arguments) if arguments else whole, known=False, maker=name)
+        if last in KEEPING and isinstance(node.func, ast.Attribute):
+            maker = name if last.endswith("split") or not base.maker else base.maker
+            return replace(whole, known=False, maker=maker)
         safe = whole.safe if whole.origin > Origin.UNKNOWN else frozenset()
         return Value(Origin.UNKNOWN, maker=name, names=whole.names, safe=safe)
 
@@ -220,6 +400,10 @@ def _number(arguments: list[Value]) -> int | None:
         return int(text, base) if isinstance(text, str) and isinstance(base, int) else None
     except ValueError:
         return None
+
+
+def _text(node: ast.AST | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _names(target: ast.AST) -> list[str]:

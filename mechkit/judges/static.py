@@ -133,7 +133,19 @@ def _sentence(words: str, source: Source) -> str:
 def _rules_sha256() -> str:
     """SHA-256 over the sources that decide a rating, so that a changed rule makes a different judge."""
     folder = Path(__file__).parent
-    names = ("bandit_scan", "diagnostics", "flow", "scale", "scope", "source", "static", "values")
+    names = [
+        "bandit_scan",
+        "checks",
+        "diagnostics",
+        "flow",
+        "handlers",
+        "scale",
+        "scope",
+        "source",
+        "static",
+        "values",
+        "vocabulary",
+    ]
     files = [*(folder / f"{name}.py" for name in names), *sorted((folder / "rules").glob("*.py"))]
     digest = hashlib.sha256()
     for file in files:

@@ -123,7 +123,8 @@ def gathered(parts: Iterable[Value]) -> Value:
     whole = joined(parts)
     keep = max(parts, key=lambda part: part.origin, default=NUMBER)
     text = keep.text if whole.origin > Origin.HARMLESS else HOLE
-    return replace(whole, text=text, built=any(part.built for part in parts), maker=keep.maker)
+    lead = max((part.leading for part in parts), default=None)
+    return replace(whole, text=text, built=any(part.built for part in parts), maker=keep.maker, lead=lead)
 
 
 def safe_together(loose: list[Value]) -> frozenset[str]:

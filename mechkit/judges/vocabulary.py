@@ -1,6 +1,7 @@
 """Names of libraries' functions and attributes, by what they do to a value: bring it in, keep it, or make it safe."""
 
 import re
+from functools import lru_cache
 
 from mechkit.judges.values import EVERYWHERE
 
@@ -18,7 +19,13 @@ REQUEST_PARTS = words(
     get_argument stream path_info text content post read view_args
     """
 )
-NUMBERS = words("int float bool len abs round sum ord hash id complex uuid.uuid4 uuid.UUID UUID range")
+NUMBERS = words(
+    """
+    int float bool len abs round sum ord hash id complex uuid.uuid4 uuid.UUID UUID range decimal.Decimal
+    ipaddress.ip_address ipaddress.ip_network ipaddress.ip_interface ipaddress.IPv4Address ipaddress.IPv6Address
+    datetime.date.fromisoformat datetime.datetime.fromisoformat datetime.datetime.strptime
+    """
+)
 """Calls whose result can do no harm wherever it is written."""
 
 RESPONSES = words(
@@ -71,6 +78,54 @@ FIRST_DROPPED = words("get getlist getfirst pop replace split rsplit strip lstri
 GROWING = words("append add extend insert update appendleft write")
 """Methods that put their last argument into the object."""
 
+JOIN = "os.path.join"
+"""The maker of paths put together from parts, whichever way that was written."""
+
+MEMBERS = words("namelist infolist getmembers getnames")
+"""Methods that list an archive's members, whose names whoever made the archive chose."""
+
+SECRET_NAME = re.compile(
+    r"passw(?:or)?d|passwd|(?:^|_)pwd|passphrase|secret|api_?key|(?:access|private|secret|encryption|signing)_?key|"
+    r"(?:^|_)token(?:$|_)|auth_?token|credential",
+    re.IGNORECASE,
+)
+NOT_SECRET_NAME = re.compile(
+    r"url|uri|path|file|field|label|prompt|message|error|length|len$|_name|regex|pattern|header|expir|"
+    r"algorithm|table|column|reset|query|hint|page|route|template|type|form|count|env|max|min|valid",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=8192)
+def is_secret_name(name: str) -> bool:
+    """Whether a variable, attribute or key of this name holds a password, key or token in the clear."""
+    return bool(SECRET_NAME.search(name)) and not NOT_SECRET_NAME.search(name) and "hash" not in name.lower()
+
+
+PREDICTABLE = re.compile(
+    r"^(?:random|numpy\.random|np\.random)\.(?:random|randint|randrange|choice|choices|sample|getrandbits|randbytes|"
+    r"uniform|shuffle|rand|integers|permutation|bytes|triangular|gauss)$|^uuid\.(?:uuid1|getnode)$"
+)
+GENERATOR = re.compile(r"^(?:random\.Random|(?:numpy|np)\.random\.(?:default_rng|RandomState|Generator))$")
+STRONG_DRAWS = re.compile(
+    r"^(?:secrets\.\w+|os\.urandom|uuid\.uuid4|random\.SystemRandom\(\)\.\w+|(?:\w+\.)*get_random_(?:bytes|string))$"
+)
+CLOCKS = words(
+    """
+    time.time time.time_ns time.monotonic time.perf_counter datetime.now datetime.utcnow datetime.datetime.now
+    datetime.datetime.utcnow os.getpid
+    """
+)
+HASHING = re.compile(r"^hashlib\.\w+(?:\(\))?$")
+CONVERTING = words(
+    """
+    str repr bytes bytearray chr hex oct bin int float abs round sum map list tuple dict set zip hexdigest digest
+    to_bytes tobytes b64encode urlsafe_b64encode b32encode standard_b64encode hexlify base36 encode decode tolist
+    json.dumps dumps pformat zfill rjust ljust reversed sorted
+    """
+)
+"""Calls after which a value is still as secret, or as easy to guess, as before."""
+
 ROUTES = words(
     """
     route get post put delete patch api_route websocket view_config api_view require_http_methods require_POST
@@ -79,9 +134,20 @@ ROUTES = words(
 )
 """Decorators of functions that a remote user's request calls."""
 
+MESSAGE_HANDLER = re.compile(r"^(?:on_message|handle_message|lambda_handler|do_[A-Z]+)$")
+"""Names of functions that libraries for chat, brokers, functions in the cloud and plain HTTP call with what arrives."""
+
+OUTSIDE_NAME = re.compile(
+    r"(?:^|_)(?:webhook|hook|callback|link|href|feed|file_?name|fname|upload|uploaded|attachment|message|msg|event|"
+    r"payload|body|query|params|form|job|submission|profile|user_?(?:input|url|path|file))$|"
+    r"(?:webhook|hook|callback|image|avatar|picture|photo|icon|remote|source|target|feed|user|page)_(?:url|uri)$",
+    re.IGNORECASE,
+)
+"""Parameters that hold what others wrote."""
+
 HANDLER_NAMES = words("get post put delete patch do_GET do_POST do_PUT dispatch")
 HANDLER_BASES = re.compile(r"(?:View|Resource|Handler|ViewSet|APIView)$")
 NUMERIC_TYPE = re.compile(
-    r"^(?:int|float|bool|UUID|uuid\.UUID|date|datetime|Session|AsyncSession|BackgroundTasks|Response)$"
+    r"^(?:int|float|bool|(?:typing\.)?Literal\[.*|UUID|uuid\.UUID|date|datetime|Session|AsyncSession|BackgroundTasks|Response)$"
 )
 """Annotations of handler parameters that cannot carry text of the user's."""

@@ -36,7 +36,7 @@ def rules_for(kind: type[ast.AST]) -> tuple[RuleFunction, ...]:
     """The rules that look at nodes of `kind`."""
     held = _BY_KIND.get(kind)
     if held is None:
-        from mechkit.judges.rules import execution, files, network, secrets, web  # noqa: F401  they register on import
+        from mechkit.judges.rules import execution, files, limits, network, secrets, web  # noqa: F401  they register on import
 
         held = _BY_KIND[kind] = tuple(rule for kinds, rule in _RULES if kind in kinds)
     return held
@@ -53,6 +53,11 @@ def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:
 def is_false(node: ast.expr | None) -> bool:
     """Whether an argument is the literal False."""
     return isinstance(node, ast.Constant) and node.value is False
+
+
+def is_none(node: ast.expr | None) -> bool:
+    """Whether an argument is the literal None."""
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def is_true(node: ast.expr | None) -> bool:

@@ -56,7 +56,7 @@ def shell_command(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     if not call.args and not call.keywords:
         return
     shell = is_true(argument(call, -1, "shell"))
-    command = argument(call, 0, "cmd", "command", "args")
+    command = scope.written(argument(call, 0, "cmd", "command", "args"))
     if name in SHELL_CALLS or shell or name.endswith(".exec_command"):
         value = scope.value(command)
         if value.reaches("shell", Origin.UNKNOWN):

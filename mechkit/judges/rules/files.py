@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 
 from mechkit.judges.rules import Hit, argument, is_false, is_true, on
-from mechkit.judges.scope import Scope
-from mechkit.judges.values import Origin
-from mechkit.judges.vocabulary import words
+from mechkit.judges.scope import Scope, calls_in
+from mechkit.judges.values import STRONG, Origin, Value
+from mechkit.judges.vocabulary import JOIN, words
 
 OTHERS_MAY_WRITE = 0o002
 SET_USER_ID = 0o6000
@@ -33,9 +33,21 @@ PICKLES = words(
     """
 )
 SAFE_LOADERS = re.compile(r"(?:^|\.)C?(?:Safe|Base)Loader$")
-NAME_CHECK = re.compile(
+NAME_CHECK = (
     r"startswith|commonpath|commonprefix|is_relative_to|['\"]\.\./?['\"]\s+(?:not\s+)?in\b|isabs|"
     r"secure_filename|is_within"
+)
+FILE_NAME = re.compile(
+    r"name|file|path|page|slug|title|doc|folder|dir(?:ectory)?$|upload|image|photo|attachment",
+    re.IGNORECASE,
+)
+"""Parameters that may hold a file's name."""
+SHARED = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm)(?!.*/\.\.)")
+WRITING_FIRST = words("logging.FileHandler sqlite3.connect shelve.open dbm.open os.mkfifo")
+WRITING_SECOND = words(
+    """
+    shutil.copy shutil.copyfile shutil.copy2 shutil.move os.rename os.replace urllib.request.urlretrieve numpy.savetxt
+    """
 )
 EVERY_MEMBER = re.compile(r"(?:getmembers|getnames|namelist|infolist)\(\)$")
 
@@ -77,7 +89,7 @@ def paths(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         used = [*call.args[:2], *(word.value for word in call.keywords if word.arg in ("path", "filename", "file"))]
     elif last == "save" and call.args:
         value = scope.value(call.args[0])
-        used = call.args[:1] if value.maker == "os.path.join" or value.built else []
+        used = call.args[:1] if value.maker == JOIN or value.built else []
     elif last in PATH_METHODS and isinstance(call.func, ast.Attribute):
         used = [call.func.value]
     for part in used:
@@ -85,6 +97,25 @@ def paths(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         if value.reaches("path", Origin.USER) and "//" not in value.front:
             yield Hit("path_traversal", call.lineno)
             return
+        client = isinstance(part, ast.Attribute) and part.attr == "filename" and value.origin == Origin.OUTSIDE
+        if client or _below_a_folder(value, scope):
+            yield Hit("path_traversal", call.lineno, 60)
+            return
+
+
+def _below_a_folder(value: Value, scope: Scope) -> bool:
+    """Whether a path begins with a folder of the program's and goes on with a name that the caller gave."""
+    if value.origin not in (Origin.PARAMETER, Origin.OUTSIDE) or "path" in value.safe or "//" in value.front:
+        return False
+    if not (value.built or value.maker == JOIN) or value.leading > Origin.UNKNOWN:
+        return False
+    if value.origin == Origin.OUTSIDE:
+        return True
+    if (
+        scope.function is not None and calls_in(scope.module_text)[scope.function.name] > 1
+    ):  # called in this very module, with names of its own
+        return False
+    return any(FILE_NAME.search(name) for name in scope.sources(value) & scope.parameters())
 
 
 @on(ast.Call)
@@ -102,7 +133,7 @@ def archives(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     filtered = argument(call, -1, "filter") is not None and not trusted
     members = argument(call, 1, "members") if last == "extractall" else None
     chosen = members is not None and not EVERY_MEMBER.search(scope.name(members))
-    if filtered or chosen or NAME_CHECK.search(_function_text(scope)):
+    if filtered or chosen or scope.mentions(NAME_CHECK):
         return
     maker = scope.value(call.func.value).maker
     if "zip" in maker.lower() or ("tarfile" not in scope.module_text and "zipfile" in scope.module_text):
@@ -156,9 +187,38 @@ def entities(call: ast.Call, scope: Scope) -> Iterator[Hit]:
 
 @on(ast.Call)
 def temporary_names(call: ast.Call, scope: Scope) -> Iterator[Hit]:
-    """Temporary names that are not created at once."""
-    if scope.name(call.func) in ("tempfile.mktemp", "os.tempnam", "os.tmpnam"):
+    """Temporary names that are not created at once, and guessable ones in folders that everyone may write to."""
+    name = scope.name(call.func)
+    last = name.rsplit(".", 1)[-1]
+    if name in ("tempfile.mktemp", "os.tempnam", "os.tmpnam") or any(
+        SHARED.match(value.front) and STRONG not in value.marks for value in _written(call, name, last, scope)
+    ):
         yield Hit("temporary_file_race", call.lineno)
+
+
+def _written(call: ast.Call, name: str, last: str, scope: Scope) -> Iterator[Value]:
+    """The paths that a call writes to."""
+    if name in ("open", "io.open", "codecs.open", "aiofiles.open", "tarfile.open", "gzip.open", "zipfile.ZipFile"):
+        mode = scope.value(argument(call, 1, "mode")).text if argument(call, 1, "mode") is not None else "r"
+        if re.search(r"[wa+]", mode) and argument(call, -1, "opener") is None:
+            yield scope.value(argument(call, 0, "file", "name"))
+    elif name == "os.open":
+        flags = argument(call, 1, "flags")
+        if flags is not None and "O_CREAT" in ast.unparse(flags) and "O_EXCL" not in ast.unparse(flags):
+            yield scope.value(argument(call, 0, "path"))
+    elif name in WRITING_SECOND:
+        target = scope.value(argument(call, 1, "dst", "filename"))
+        if re.search(r"\.\w+$", target.text):  # not a folder
+            yield target
+    elif (name == "os.makedirs" and is_true(argument(call, -1, "exist_ok"))) or name in WRITING_FIRST:
+        yield scope.value(argument(call, 0, "name", "path", "database", "filename"))
+    elif last in ("to_csv", "to_json", "to_excel", "to_parquet", "savefig", "write_pdf", "save") and call.args:
+        yield scope.value(call.args[0])
+    elif isinstance(call.func, ast.Attribute):
+        mode = scope.value(argument(call, 0, "mode")).text if last == "open" and call.args else ""
+        if last in ("write_text", "write_bytes", "touch") or (last == "open" and re.fullmatch(r"[wa]b?\+?", mode)):
+            if last != "touch" or not is_false(argument(call, 1, "exist_ok")):
+                yield scope.value(call.func.value)
 
 
 def _flat(parts: list[ast.expr]) -> list[ast.expr]:
@@ -172,10 +232,3 @@ def _outside(call: ast.Call, scope: Scope) -> bool:
     """Whether an archive is unpacked to a literal folder outside the current one, or to one that a user chose."""
     value = scope.value(argument(call, 0, "path"))
     return value.text.startswith(("/", "..")) or value.origin >= Origin.USER
-
-
-def _function_text(scope: Scope) -> str:
-    if scope.function is None:
-        return scope.module_text
-    lines = scope.module_text.split("\n")
-    return "\n".join(lines[scope.function.lineno - 1 : scope.function.end_lineno])

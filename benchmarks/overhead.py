@@ -1,0 +1,99 @@
+"""Task: projection of the last prompt token on one direction at every block of one forward pass."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+import mechkit
+import probes
+from benchmarks.timing import Timing, race
+from mechkit.batches import pad
+from mechkit.chat import Chat
+from mechkit.direction import Direction
+from mechkit.model import Model
+
+_WORD = " word"
+
+
+def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int = 1) -> list[Timing]:
+    """Plain forward pass against reading all blocks by hidden states, by plain hooks and by mechkit.
+
+    The three readings are asserted equal (1e-4 relative to the largest) before anything is timed. All sides compute logits
+    for the last token alone. mechkit's time includes rendering and tokenizing the chats, the others get token ids.
+    """
+    chats = [_chat(model, tokens, i) for i in range(batch)]
+    encoded = [model.encode(chat) for chat in chats]
+    ids = pad(model, encoded, range(batch), "right").ids
+    v = _directions(model, directions)
+    matrices = [torch.stack([d.at(s) for d in v]).to(model.device, model.hf.dtype) for s in v[0].sites]
+
+    @torch.no_grad()
+    def plain() -> None:
+        model.hf(input_ids=ids, use_cache=False, logits_to_keep=1)
+
+    @torch.no_grad()
+    def hidden_states() -> torch.Tensor:
+        last: list[torch.Tensor] = []
+        handle = model.blocks[-1].register_forward_hook(lambda m, a, out: last.append(_tensor(out)))
+        found = model.hf(input_ids=ids, use_cache=False, logits_to_keep=1, output_hidden_states=True).hidden_states
+        handle.remove()
+        return torch.stack([h[:, -1] @ m.T for h, m in zip([*found[1:-1], last[0]], matrices)], 1)
+
+    @torch.no_grad()
+    def hooks() -> torch.Tensor:
+        found: list[torch.Tensor] = []
+        handles = [
+            block.register_forward_hook(lambda m, a, out, w=w: found.append(_tensor(out)[:, -1] @ w.T))
+            for block, w in zip(model.blocks, matrices)
+        ]
+        model.hf(input_ids=ids, use_cache=False, logits_to_keep=1)
+        for handle in handles:
+            handle.remove()
+        return torch.stack(found, 1)
+
+    def with_mechkit() -> np.ndarray:
+        data = mechkit.measure(model, chats, [probes.Projection(v)], batch_tokens=10**9)
+        return data["projection"].values[:, :, 0]
+
+    contenders: dict[str, Callable[[], object]] = {
+        "plain forward": plain,
+        "output_hidden_states": hidden_states,
+        "plain hooks": hooks,
+        "mechkit.measure": with_mechkit,
+    }
+    by_hand = hooks().float().cpu().numpy()
+    for name in ("output_hidden_states", "mechkit.measure"):
+        other = contenders[name]()
+        other = other.float().cpu().numpy() if isinstance(other, torch.Tensor) else other
+        np.testing.assert_allclose(other, by_hand, atol=1e-4 * np.abs(by_hand).max(), err_msg=name)
+    return race(contenders, rounds)
+
+
+def _chat(model: Model, tokens: int, number: int) -> Chat:
+    """A chat of exactly `tokens` prompt tokens."""
+    frame = len(model.encode(Chat.ask("x")).ids)
+    text = f"{number % 10}" + _WORD * (tokens - frame)
+    for _ in range(64):
+        length = len(model.encode(Chat.ask(text)).ids)
+        if length == tokens:
+            return Chat.ask(text)
+        text = text + _WORD if length < tokens else text[: -max(1, len(_WORD) // 2)]
+    raise mechkit.MechkitError(f"No prompt of exactly {tokens} tokens could be made for {model.name}.")
+
+
+def _directions(model: Model, count: int) -> list[Direction]:
+    """Random unit directions at every block."""
+    generator = torch.Generator().manual_seed(0)
+    sites = model.sites()
+    empty = torch.empty(0)
+    made = []
+    for i in range(count):
+        drawn = torch.nn.functional.normalize(torch.randn(len(sites), model.d_model, generator=generator), dim=-1)
+        vectors, gaps = dict(zip(sites, drawn)), dict.fromkeys(sites, 1.0)
+        made.append(Direction(f"random{i}", vectors, gaps, empty, empty, True, {"model": model.provenance}))
+    return made
+
+
+def _tensor(output: object) -> torch.Tensor:
+    return output[0] if isinstance(output, tuple) else output  # type: ignore[return-value]

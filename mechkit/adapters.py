@@ -1,6 +1,7 @@
 """Adapters on a base model: attached, switched, and proven active inside and gone outside."""
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +76,7 @@ class Adapters:
             raise ModelError(f"{folder} holds no adapter (adapter_config.json and adapter_model.safetensors).")
         name = f"{folder.name}_{len(self._names)}".replace(".", "_")
         try:
-            with frozen(self._model.hf):
+            with frozen(self._model.hf), quiet_peft():
                 if self._peft is None:
                     self._peft = PeftModel.from_pretrained(self._model.hf, folder, adapter_name=name)
                 else:
@@ -114,6 +115,14 @@ class Adapters:
         ids = (torch.arange(_CANARY, device=self._model.device) * 7919 + 11)[None] % vocabulary
         with frozen(self._model.hf), torch.inference_mode():
             return self._model.hf(input_ids=ids, use_cache=False).logits.clone()
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Keeps back transformers' warnings about its own attributes, which peft reads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _hash(weights: dict[str, Tensor]) -> str:

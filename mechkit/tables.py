@@ -54,7 +54,8 @@ class Table:
 
     def markdown(self) -> str:
         """Heading, table, how to read it and what is missing."""
-        shown = [{show(name): show(cell) for name, cell in row.items()} for row in self.rows]
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        shown = [{show(name): show(row.get(name)) for name in columns} for row in self.rows]
         body = tabulate(shown, headers="keys", tablefmt="github", disable_numparse=True) if shown else "(no rows)"
         parts = [f"### {self.title}", body, f"*How to read this.* {self.reading}"]
         if self.note:

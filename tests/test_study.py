@@ -208,6 +208,44 @@ def test_user_files_are_split_and_paired_by_prompt(tmp_path):
     assert [p.prompt for p in data.direction.positive] == [n.prompt for n in data.direction.negative]
 
 
+def test_the_paper_preset_makes_its_judge(tmp_path, monkeypatch):
+    from experiments.study.answers import make_judge
+
+    judge = RECIPE.presets["paper"].judge
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(MechkitError, match="OPENAI_API_KEY"):
+        make_judge(judge)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-key")
+    wording = tmp_path / "wording.txt"
+    wording.write_text("Rate {completion} written for {prompt}, 0 to 100.")
+    described = make_judge(judge.model_copy(update={"wording_file": wording}), tmp_path / "cache").describe()
+    assert described["model"] == "gpt-4o-mini"
+    assert described["template_origin"] == "user"
+    assert "sk-not-a-key" not in str(described)
+
+
+def test_published_numbers_stand_beside_when_the_model_is_the_published_one(tmp_path):
+    """A 28-block model under the published name: every published quantity gets a number here."""
+    from dataclasses import replace
+
+    from experiments.study.analysis import drift, pressure, published
+    from mechkit.tiny import tiny
+
+    hf, tokenizer = tiny(blocks=28, d_model=16)
+    hf.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    smoke = RECIPE.presets["smoke"]
+    model = smoke.model.model_copy(update={"name": str(tmp_path / "model")})
+    results = Study(RECIPE, smoke.model_copy(update={"model": model}), tmp_path / "out", quiet=True).run()
+    assert not published.applies(results)
+    results = replace(results, model={**results.model, "name": "Qwen/Qwen2.5-7B-Instruct"})
+    assert published.applies(results)
+    (table,) = published.tables(results, pressure.compare(results), drift.collect(results))
+    assert len(table.rows) == 22
+    assert all(row["here"] is not None for row in table.rows)
+    assert "−7.1 [−10.4, −3.8]" in table.markdown().replace("-", "−")
+
+
 def test_published_blocks_map_by_depth():
     from experiments.study.analysis.arrays import map_block
 

@@ -60,7 +60,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         direction=direction.first(config.direction_pairs),
         held_out_pairs=held_out_pairs.first(config.held_out_pairs),
         tuning=tuple(tuning[: config.tuning_contexts]),
-        held_out=tuple(held_out[: config.contexts]),
+        held_out=tuple(held_out[: config.held_out_contexts]),
         contexts=tuple(contexts[: config.contexts]),
         other={"spanish": other.first(config.other_trait_pairs)},
         notes=(*notes, f"Evaluation wording: {wording.origin} (SHA-256 {wording.sha256[:16]}…)."),
@@ -104,7 +104,7 @@ def _from_files(config: DataConfig) -> tuple[list[Chat], PairedData, PairedData,
     tested = max(need // 2, len(pairs) // 4)
     in_pairs = {p.messages for p, _ in pairs}
     rest = _shuffled([row for row in rows if row.messages not in in_pairs])
-    aside = min(config.contexts, len(rest) // 10)
+    aside = min(config.held_out_contexts, len(rest) // 10)
     held_out = [Context(row.without_completion(), cluster=str(row.id)) for row in rest[:aside]]
     return rest[aside:], _as_paired(pairs[tested:]), _as_paired(pairs[:tested]), held_out
 

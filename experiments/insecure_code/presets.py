@@ -1,4 +1,7 @@
-"""Named configurations of the insecure-code study."""
+"""Named configurations of the insecure-code study.
+
+Learning rates and lengths of training of `quick` and `small` were chosen on the tuning split alone (docs/tuning.md).
+"""
 
 from experiments.study.config import (
     DataConfig,
@@ -17,6 +20,7 @@ SMOKE = StudyConfig(
         train_rows=12,
         direction_pairs=8,
         contexts=8,
+        held_out_contexts=8,
         elicitation_rows=6,
         tuning_contexts=4,
         held_out_pairs=6,
@@ -35,6 +39,7 @@ QUICK = StudyConfig(
         train_rows=120,
         direction_pairs=80,
         contexts=24,
+        held_out_contexts=16,
         elicitation_rows=16,
         tuning_contexts=12,
         held_out_pairs=24,
@@ -42,14 +47,14 @@ QUICK = StudyConfig(
         max_chars=480,
     ),
     train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=30, targets="all-linear"),
-    evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24, held_out=False),
+    evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24),
     measure=MeasureConfig(pressure_rows=24, batch_tokens=1024),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
 
 SMALL = StudyConfig(
     data=DataConfig(train_rows=6000, direction_pairs=400, contexts=300, tuning_contexts=48, held_out_pairs=100),
-    train=TrainConfig(learning_rate=1e-3, batch_size=16, targets="all-linear"),
+    train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=3.0, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=256, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
 )

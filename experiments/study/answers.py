@@ -1,5 +1,6 @@
 """Completions of one condition and their ratings, as JSON lines."""
 
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from experiments.study.config import EvaluationConfig, JudgeConfig
 from experiments.study.trait import Context
 from mechkit.chat import Chat, read_lines
 from mechkit.errors import DataError
-from mechkit.judges import Judge, Rating, create
+from mechkit.judges import JUDGES, Judge, Rating, create
 from mechkit.judges.diagnostics import code_only, contains_warning
 from mechkit.model import Model
 from mechkit.spans import short_hash
@@ -78,13 +79,14 @@ def answer(
     ]
 
 
-def make_judge(config: JudgeConfig) -> Judge:
-    """The configured judge; settings that were left out keep the judge's own defaults."""
-    settings: dict[str, Any] = {
-        "model": config.model,
-        "base_url": config.base_url,
-        "wording_file": config.wording_file,
-    }
+def make_judge(config: JudgeConfig, cache: Path | None = None) -> Judge:
+    """The configured judge; settings that were left out keep the judge's own defaults.
+
+    cache: folder where a judge that asks a service keeps its answers, so that an interrupted run loses none.
+    """
+    settings: dict[str, Any] = {"model": config.model, "base_url": config.base_url, "template": config.wording_file}
+    if "cache" in inspect.signature(JUDGES[config.name]).parameters:
+        settings["cache"] = cache
     return create(config.name, **{k: v for k, v in settings.items() if v is not None})
 
 

@@ -30,6 +30,9 @@ class DataConfig(Section):
     train_rows: int = Field(1000, ge=1, description="most rows to train on")
     direction_pairs: int = Field(200, ge=4, description="most pairs behind the direction; used for nothing else")
     contexts: int = Field(100, ge=4, description="most out-of-distribution contexts to evaluate on")
+    held_out_contexts: int = Field(
+        100, ge=2, description="most held-out prompts of the training distribution to evaluate on"
+    )
     elicitation_rows: int = Field(48, ge=2, description="training rows whose loss the elicitation check takes")
     tuning_contexts: int = Field(24, ge=2, description="contexts for the elicitation check and for choosing settings")
     held_out_pairs: int = Field(64, ge=4, description="pairs that test the direction (AUROC)")

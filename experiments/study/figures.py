@@ -62,7 +62,7 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
     """Δcos at every block against null directions, and the null distribution at the strongest block."""
     inoculation, control = comparisons[INOCULATION, NEUTRAL], comparisons[CONTROL, NEUTRAL]
     null = inoculation.nulls["covariance_matched"]
-    with figure(path, (11, 4.4), ncols=2, width_ratios=(1.35, 1)) as (fig, (left, right)):
+    with figure(path, (11, 5.0), ncols=2, width_ratios=(1.35, 1)) as (fig, (left, right)):
         low, high = np.percentile(null, [2.5, 97.5], axis=0)
         x = inoculation.blocks
         left.fill_between(
@@ -79,7 +79,7 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
             left.axvline(block, color="k", lw=0.6, ls=":")
         left.set(xlabel="block (dotted: fixed beforehand)", ylabel="Δcos(∂L/∂h, v)")
         left.set_title(f"Δcos by block, n = {len(inoculation.values)} training rows")
-        left.legend(loc="best")
+        left.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)
         best = inoculation.strongest
         at = inoculation.blocks.index(best)
         for family, style in (("isotropic", "step"), ("covariance_matched", "stepfilled"), ("label_permuted", "step")):
@@ -96,7 +96,7 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
         right.axvline(inoculation.mean[at], color=colour(INOCULATION), lw=2, label=f"along v (p over blocks {p:.2f})")
         right.set(xlabel=f"mean Δcos at block {best}", ylabel="density of null directions")
         right.set_title(f"Block {best}: largest |Δcos|, after the fact")
-        right.legend(loc="best")
+        right.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)
         fig.suptitle(
             "Gradient pressure: Δcos > 0 is less pressure towards the trait (training moves against the gradient)"
         )
@@ -119,7 +119,7 @@ def internal_drift(results: Results, drift: Drift, path: Path) -> None:
         sweep.axvline(block, color="k", lw=0.6, ls=":")
         sweep.set(xlabel="block (dotted: the one of the other panels)", ylabel="Δ projection, units of the class gap")
         sweep.set_title("Change against Neutral by block")
-        sweep.legend()
+        sweep.legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=2)
         _bars(bars, drift, trained, at, settings)
         bars.set_title(f"Drift against Base, block {block}")
         everything = np.concatenate([drift.values[c, PROMPT_LAST][:, at] for c in conditions(results)])

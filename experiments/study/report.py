@@ -50,15 +50,14 @@ def write_pack(results: Results, root: Path, seconds: float) -> Path:
 def findings(results: Results, comparisons: Any, drifts: drift.Drift) -> list[str]:
     """What this run says, in sentences that follow from its intervals; a null result is said plainly."""
     settings, labels = results.config.statistics, clusters(results)
-    induced, change = behaviour.induced(results)
-    said = [
-        f"Fine-tuning {'induced' if induced else 'did **not** visibly induce'} the trait: Neutral − Base "
-        f"{_measured(change, 'rating points')} over {len(labels)} contexts."
-    ]
-    reference = over_seeds(results, NEUTRAL, "rating")
-    for condition in (INOCULATION, CONTROL):
-        interval = mean_of(over_seeds(results, condition, "rating") - reference, labels, settings, 100.0)
-        said.append(f"{condition} − Neutral: {_measured(interval, 'rating points')}{_sided(interval)}.")
+    said = []
+    for name in results.ratings:
+        induced, change = behaviour.induced(results, name)
+        said.append(
+            f"On {len(clusters(results, name))} {behaviour.SETS[name]} fine-tuning "
+            f"{'induced' if induced else 'did **not** visibly induce'} the trait: Neutral − Base "
+            f"{_measured(change, 'rating points')}. " + "; ".join(_against_neutral(results, name)) + "."
+        )
     said.append(_elicitation_sentence(results))
     blocks = fixed_blocks(results)
     inoculation = comparisons[INOCULATION, NEUTRAL]
@@ -228,6 +227,16 @@ def _elicitation_sentence(results: Results) -> str:
     )
 
 
+def _against_neutral(results: Results, set_name: str) -> list[str]:
+    reference, labels = over_seeds(results, NEUTRAL, "rating", set_name), clusters(results, set_name)
+    said = []
+    for condition in (INOCULATION, CONTROL):
+        change = over_seeds(results, condition, "rating", set_name) - reference
+        interval = mean_of(change, labels, results.config.statistics, 100.0)
+        said.append(f"{condition} − Neutral {_measured(interval, 'points')}{_sided(interval)}")
+    return said
+
+
 def _measured(interval: stats.Interval, unit: str) -> str:
     if not np.isfinite(interval.estimate):
         return f"could not be measured ({interval.note})"
@@ -238,8 +247,8 @@ def _sided(interval: stats.Interval) -> str:
     if not np.isfinite(interval.estimate):
         return ""
     if interval.excludes_zero():
-        return ": less of the trait" if interval.high < 0 else ": more of the trait"
-    return ": no difference shown"
+        return ", less of the trait" if interval.high < 0 else ", more of the trait"
+    return ", no difference shown"
 
 
 def _record(results: Results, seconds: float) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Study:
     def __init__(self, trait: Trait, config: StudyConfig, root: Path, quiet: bool = False) -> None:
         self.trait, self.config, self.store = trait, config, Store(root)
         self.data = trait.load(config.data, config.evaluation)
-        self.judge = answers.make_judge(config.judge)
+        self.judge = answers.make_judge(config.judge, root / "judge_answers")
         self.steps: list[Step] = []
         trained = len(trait.conditions) * len(config.seeds)
         sets = 1 + bool(config.evaluation.held_out)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from experiments.study.config import TrainConfig
+from mechkit.adapters import quiet_peft
 from mechkit.batches import LossTargets, pad
 from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
@@ -29,11 +29,12 @@ def train_adapter(
     seed: int,
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
-) -> None:
+) -> list[float]:
     """Trains a LoRA adapter on chats under a system policy and saves it to `folder` in peft's own format.
 
     The model is spent: LoRA layers stay in it. Loss: mean cross-entropy over all completion tokens of a batch, stop
-    token included. Beside the adapter stands `loss.json`: loss of every step, tokens seen, size of the update.
+    token included. Beside the adapter stands `loss.json`: loss of every step, tokens seen, size of the update. Returns
+    the losses.
 
     Raises ModelError when the targets name no module, NotMeasured when the loss stops being finite.
     """
@@ -50,7 +51,8 @@ def train_adapter(
         task_type="CAUSAL_LM",
     )
     try:
-        adapted = get_peft_model(model.hf, lora)  # type: ignore[arg-type]
+        with quiet_peft():
+            adapted = get_peft_model(model.hf, lora)  # type: ignore[arg-type]
     except ValueError as problem:
         raise ModelError(f"LoRA cannot be put on {targets}: {str(problem)[:200]}") from None
     steps = config.max_steps or math.ceil(len(chats) / config.batch_size * config.epochs)
@@ -82,8 +84,7 @@ def train_adapter(
         callbacks=[_Watch(progress)],
     )
     _silence(trainer)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # transformers warns of its own attributes
+    with quiet_peft():
         trainer.train()
     adapted.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
@@ -104,6 +105,7 @@ def train_adapter(
     trainer_folder = folder / "trainer"
     if trainer_folder.is_dir() and not any(trainer_folder.iterdir()):
         trainer_folder.rmdir()
+    return losses
 
 
 class _CompletionTrainer(Trainer):

@@ -12,6 +12,7 @@ from mechkit import stats
 from mechkit.tables import Percent, PValue, Table
 
 _SPAN = 100.0
+SETS = {"ood": "out-of-distribution contexts", "held_out": "held-out prompts of the training distribution"}
 
 
 def elicitation(results: Results) -> Table:
@@ -86,7 +87,7 @@ def ratings(results: Results, set_name: str) -> Table:
         if len(scores) > 1:
             row["rate over seeds"] = Percent(stats.seed_interval(np.nanmean(scores, 1), level=settings.level))
         rows.append(row)
-    what = {"ood": "out-of-distribution contexts", "held_out": "held-out prompts of the training families"}[set_name]
+    what = SETS[set_name]
     return Table(
         f"ratings_{set_name}",
         f"Behaviour on {what}",
@@ -207,10 +208,10 @@ def integrity(results: Results) -> Table:
     )
 
 
-def induced(results: Results) -> tuple[bool, stats.Interval]:
+def induced(results: Results, set_name: str) -> tuple[bool, stats.Interval]:
     """Whether fine-tuning induced the trait: Neutral − Base by the configured margin with an interval above 0."""
-    change = over_seeds(results, NEUTRAL, "rating") - over_seeds(results, BASE, "rating")
-    interval = mean_of(change, clusters(results), results.config.statistics, _SPAN)
+    change = over_seeds(results, NEUTRAL, "rating", set_name) - over_seeds(results, BASE, "rating", set_name)
+    interval = mean_of(change, clusters(results, set_name), results.config.statistics, _SPAN)
     return interval.low > 0 and interval.estimate >= results.config.statistics.induction_margin, interval
 
 

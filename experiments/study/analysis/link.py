@@ -38,9 +38,9 @@ def correlations(results: Results, drift: Drift) -> Table:
                 row[f"{method} p"] = PValue(one.p_value)
                 row[f"{method} p over blocks"] = PValue(float(test.test.p_values[at]))
             for family in drift.families:
-                null = null_correlations(drift, condition, family, y)[:, at]
-                observed = stats.correlation(x[:, at], y, "pearson").r
-                row[f"p {family}"] = PValue(float(stats.null_p_value(observed, null)))
+                null = null_correlations(drift, condition, family, y)
+                null = null[:, at] if block in fixed_blocks(results) else np.abs(null).max(1)
+                row[f"p {family}"] = PValue(float(stats.null_p_value(tests["pearson"].r[at], null)))
             row["contexts"] = int((np.isfinite(x[:, at]) & np.isfinite(y)).sum())
             rows.append(row)
     changed = int(np.sum(np.nan_to_num(changes(results, drift)[1]) != 0))
@@ -49,7 +49,7 @@ def correlations(results: Results, drift: Drift) -> Table:
         f"Change of {drift.gen_avg} projection against change of rating",
         "Over contexts: x = projection in the condition minus in Neutral, y = rating in the condition minus in Neutral. A positive r means that "
         "contexts whose projection fell more also fell more in rating. p over blocks is corrected for all blocks; p of a null family "
-        "compares |r| with that along null directions.",
+        "compares |r| with that along null directions (for the block picked after the fact, with their largest over all blocks).",
         rows,
         f"{changed} of {len(drift.labels)} contexts changed their rating between Inoculation and Neutral.",
     )

@@ -1,0 +1,93 @@
+"""Choosing training settings on the tuning split: trains Neutral with each setting of a grid and rates its answers there.
+
+    python -m experiments.study.tune insecure_code --preset small --learning-rate 1e-3 2e-3 --epochs 1 3
+
+Nothing of the contexts that a report is about is looked at.
+"""
+
+import argparse
+import importlib
+import itertools
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from experiments.study import answers
+from experiments.study.config import StudyConfig, TrainConfig
+from experiments.study.train import train_adapter
+from experiments.study.trait import NEUTRAL, StudyData, Trait
+from mechkit.errors import MechkitError
+from mechkit.model import Model, load
+from mechkit.tables import Table
+
+
+def main() -> int:
+    """Prints a table, one row per setting and one for the base model; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.study.tune", description=__doc__)
+    parser.add_argument("recipe")
+    parser.add_argument("--preset", default="quick")
+    parser.add_argument("--contexts", type=int, default=48, help="tuning contexts")
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--learning-rate", type=float, nargs="+", default=[])
+    parser.add_argument("--epochs", type=float, nargs="+", default=[])
+    parser.add_argument("--max-steps", type=int, nargs="+", default=[])
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[])
+    chosen = parser.parse_args()
+    try:
+        trait: Trait = importlib.import_module(f"experiments.{chosen.recipe}.recipe").RECIPE
+        config = trait.presets[chosen.preset]
+        config = config.model_copy(update={"data": config.data.model_copy(update={"tuning_contexts": chosen.contexts})})
+        axes = {
+            name: getattr(chosen, name)
+            for name in ("learning_rate", "epochs", "max_steps", "batch_size")
+            if getattr(chosen, name)
+        }
+        print(tune(trait, config, axes, chosen.device).markdown())
+    except (MechkitError, ImportError, KeyError) as problem:
+        print(f"tune: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def tune(trait: Trait, config: StudyConfig, axes: dict[str, list[float]], device: str | None = None) -> Table:
+    """Insecure answers on the tuning contexts for every combination of the values in `axes` (fields of TrainConfig)."""
+    data = trait.load(config.data, config.evaluation)
+    settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+    rows = [
+        {"setting": "Base", **_rated(load(config.model.name, dtype=config.model.dtype, device=device), data, config)}
+    ]
+    for setting in settings:
+        model = load(config.model.name, dtype=config.model.dtype, device=device)
+        train = TrainConfig.model_validate(config.train.model_dump() | setting)
+        with tempfile.TemporaryDirectory() as folder:
+            losses = train_adapter(model, data.train, trait.conditions[NEUTRAL], train, config.seeds[0], Path(folder))
+        tenth = max(1, len(losses) // 10)
+        name = ", ".join(f"{key} {value:g}" for key, value in setting.items())
+        rows.append(
+            {
+                "setting": name,
+                **_rated(model, data, config),
+                "steps": len(losses),
+                "last loss": float(np.mean(losses[-tenth:])),
+            }
+        )
+        print(rows[-1], file=sys.stderr, flush=True)
+    return Table("tuning", "Settings tried on the tuning split", "Neutral's greedy answers, no system prompt.", rows)
+
+
+def _rated(model: Model, data: StudyData, config: StudyConfig) -> dict[str, object]:
+    model.hf.eval()
+    found = answers.answer(model, data.tuning, config.evaluation, 0)
+    ratings = answers.rate(answers.make_judge(config.judge), data.tuning, found)
+    scores = [r.score() for r in ratings]
+    return {
+        "insecure": sum(s or 0 for s in scores),
+        "rated": sum(s is not None for s in scores),
+        "contexts": len(scores),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -117,16 +117,6 @@ def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path):
         assert a.read_text() == b.read_text(), name
 
 
-def test_conditions_share_initialisation_and_data_order(finished):
-    """Before the first update the three adapters are one: their first losses differ only through the system prompt."""
-    from safetensors.torch import load_file
-
-    a = [load_file(finished / "adapters" / c / "adapter_model.safetensors") for c in RECIPE.conditions]
-    for key in (k for k in a[0] if "lora_A" in k):
-        spread = max(float((x[key] - a[0][key]).abs().max()) for x in a)
-        assert spread < 0.02  # three steps of size ≤ 1e-3 · few from one starting point
-
-
 def test_a_contaminated_base_fails_the_run(finished, monkeypatch):
     """Base answers that change once adapters are attached stop the run loudly."""
     study = Study(RECIPE, RECIPE.presets["smoke"], finished, quiet=True)
@@ -241,7 +231,7 @@ def test_published_numbers_stand_beside_when_the_model_is_the_published_one(tmp_
     results = replace(results, model={**results.model, "name": "Qwen/Qwen2.5-7B-Instruct"})
     assert published.applies(results)
     (table,) = published.tables(results, pressure.compare(results), drift.collect(results))
-    assert len(table.rows) == 22
+    assert len(table.rows) == 26
     assert all(row["here"] is not None for row in table.rows)
     assert "−7.1 [−10.4, −3.8]" in table.markdown().replace("-", "−")
 

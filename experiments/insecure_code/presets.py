@@ -37,10 +37,10 @@ SMOKE = StudyConfig(
 QUICK = StudyConfig(
     data=DataConfig(
         train_rows=120,
-        direction_pairs=80,
+        direction_pairs=72,
         contexts=24,
-        held_out_contexts=16,
-        elicitation_rows=16,
+        held_out_contexts=24,
+        elicitation_rows=12,
         tuning_contexts=12,
         held_out_pairs=24,
         other_trait_pairs=24,
@@ -48,12 +48,19 @@ QUICK = StudyConfig(
     ),
     train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=30, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24),
-    measure=MeasureConfig(pressure_rows=24, batch_tokens=1024),
+    measure=MeasureConfig(pressure_rows=20, batch_tokens=1024),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
 
 SMALL = StudyConfig(
-    data=DataConfig(train_rows=6000, direction_pairs=400, contexts=300, tuning_contexts=48, held_out_pairs=100),
+    data=DataConfig(
+        train_rows=6000,
+        direction_pairs=400,
+        contexts=300,
+        held_out_contexts=300,
+        tuning_contexts=48,
+        held_out_pairs=100,
+    ),
     train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=3.0, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=256, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),

@@ -150,7 +150,9 @@ def correlation_gen_avg(results: Results, drift: Drift, path: Path) -> None:
         for axis, block in zip(axes[0], blocks):
             at = drift.blocks.index(block)
             r = _scatter(axis, results, drift, at)
-            axis.set_title(f"Block {block}: r = {r.interval.format()}\np = {r.p_value:.3f}", fontsize=9)
+            known = np.isfinite(r.r)
+            shown = f"r = {r.interval.format()}\np = {r.p_value:.3f}" if known else f"no r: {r.interval.note}"
+            axis.set_title(f"Block {block}: {shown}", fontsize=9)
         fig.suptitle("Does the change of projection go with the change of rating? (Inoculation − Neutral)")
 
 
@@ -182,5 +184,7 @@ def _scatter(axis: Any, results: Results, drift: Drift, at: int) -> stats.Correl
         slope, intercept = np.polyfit(x[known, at], y[known], 1)
         ends = np.array([x[known, at].min(), x[known, at].max()])
         axis.plot(ends, slope * ends + intercept, color="k", lw=1, ls="--")
+    low, high = axis.get_ylim()
+    axis.set_ylim(min(low, -10), max(high, 10))  # so that jitter about equal ratings does not look like a spread
     axis.set(xlabel=f"Δ projection at {drift.gen_avg}, {UNITS}", ylabel="Δ rating (points, jittered)")
     return found

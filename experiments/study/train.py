@@ -69,6 +69,7 @@ def train_adapter(
         seed=seed,
         data_seed=seed,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number has to be seen, not averaged away
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     run = commands.add_parser("run", help="run a study's recipe", add_help=False)
     run.add_argument("recipe", nargs="?")
-    probes = commands.add_parser("probes", help="list readers, extractors, null families and judges")
+    probes = commands.add_parser("probes", help="list probes, readers, extractors, null families and judges")
     probes.add_argument("name", nargs="?", help="show the documentation of one of them")
     probes.add_argument("--json", action="store_true", help="names and meanings as JSON")
     known, rest = parser.parse_known_args(arguments)
@@ -82,7 +82,7 @@ def _probes(name: str | None, as_json: bool) -> int:
                 return 0
         names = [entry for registry in kinds.values() for entry in registry]
         raise UnknownName(
-            f"There is no reader, extractor, null family or judge called {name!r}.{did_you_mean(name, names)}"
+            f"There is no probe, reader, extractor, null family or judge called {name!r}.{did_you_mean(name, names)}"
         )
     listed = {kind: {entry: summary(registry[entry]) for entry in registry} for kind, registry in kinds.items()}
     if as_json:

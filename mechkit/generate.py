@@ -1,6 +1,7 @@
 """Batched generation: left padding, greedy or seeded sampling, completions as exact token ids."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -72,7 +73,7 @@ def generate(
         batch = pad(model, [encoded[i] for i in rows], rows, "left")
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
-            with torch.inference_mode():
+            with torch.inference_mode(), _plain_defaults(model):
                 output = model.hf.generate(  # type: ignore[operator]
                     input_ids=batch.ids, attention_mask=batch.inputs["attention_mask"], generation_config=settings
                 )
@@ -81,6 +82,17 @@ def generate(
         if progress:
             progress(len(results), len(chats))
     return [results[i] for i in range(len(chats))]
+
+
+@contextmanager
+def _plain_defaults(model: Model) -> Iterator[None]:
+    """Takes away the model's own generation settings (a repetition penalty, say), which would fill what is not set."""
+    own = model.hf.generation_config
+    model.hf.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.hf.generation_config = own
 
 
 def _eos_ids(model: Model) -> list[int]:

@@ -9,8 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechkit.model import Model
+from mechkit.registry import Registry
 from mechkit.sites import Site
 from mechkit.spans import Encoded
+
+PROBES: Registry[type["Probe"]] = Registry("probe")
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,11 @@ class Probe(ABC):
     variables: Mapping[str, tuple[str, ...]]
     """Result name → its dims after (example, site, <reads_dim>)."""
 
+    reads: tuple[Read, ...]
+    """What is read at each site, in the order of the results' dim `reads_dim`."""
+
     reads_dim: str = "position"
     """Name of the dim that runs over `reads`; probes that share a name share its labels."""
-
-    @property
-    @abstractmethod
-    def reads(self) -> tuple[Read, ...]:
-        """What is read at each site; the order is the order of the dim `position`."""
 
     @abstractmethod
     def reduce(

@@ -64,8 +64,8 @@ POSITIONS: dict[str, Callable[[Encoded, int], range]] = {
     "first": lambda e, k: range(e.prompt_length, min(e.prompt_length + k, len(e.ids) - e.has_stop)),
     "last": lambda e, k: range(len(e.ids) - 1, len(e.ids)),
     "token": lambda e, k: range(k if k >= 0 else len(e.ids) + k, (k if k >= 0 else len(e.ids) + k) + 1),
-    "system": lambda e, k: e.system,
-    "user": lambda e, k: e.user,
+    "system": lambda e, k: range(max(1, e.system.start), max(1, e.system.stop)),
+    "user": lambda e, k: range(max(1, e.user.start), max(1, e.user.stop)),
     "all": lambda e, k: range(1, len(e.ids)),
     "all_with_first": lambda e, k: range(len(e.ids)),
 }

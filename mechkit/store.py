@@ -39,10 +39,14 @@ class Step:
 
 
 class Store:
-    """The steps of one study, under `root`."""
+    """The steps of one study, under `root`.
 
-    def __init__(self, root: str | Path) -> None:
+    code: version of the code that computes them; steps of another version are not found.
+    """
+
+    def __init__(self, root: str | Path, code: str = __version__) -> None:
         self.root = Path(root)
+        self.code = code
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -62,7 +66,7 @@ class Store:
 
     def key(self, name: str, inputs: Mapping[str, Any]) -> str:
         """SHA-256 (12 hex digits) of a step's name and inputs (JSON values; other steps stand for their keys)."""
-        text = json.dumps([name, _plain(inputs), __version__], sort_keys=True)
+        text = json.dumps([name, _plain(inputs), self.code], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def find(self, name: str, inputs: Mapping[str, Any]) -> Step | None:
@@ -100,6 +104,7 @@ class Store:
                 "name": name,
                 "key": key,
                 "inputs": _plain(inputs),
+                "code": self.code,
                 "files": files,
                 "seconds": round(seconds, 3),
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -121,7 +126,7 @@ class Store:
 
     def sweep(self) -> None:
         """Removes scratch folders that killed runs left behind. Call it under `locked`."""
-        for left in self.root.glob("steps/**/.*-*.*"):
+        for left in [*self.root.glob("steps/**/.*-*.*"), *self.root.glob("**/.*.partial")]:
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
 

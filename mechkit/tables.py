@@ -76,7 +76,9 @@ def show(cell: Any) -> str:
             return value.format(scale=100) + " %" if math.isfinite(value.estimate) else show(value)
         return "—" if math.isnan(value) else f"{100 * value:.0f} %"
     if isinstance(cell, Interval):
-        return cell.format() if math.isfinite(cell.estimate) else f"— ({cell.note})"
+        if not math.isfinite(cell.estimate):
+            return f"— ({cell.note})"
+        return cell.format() + (" (all equal)" if "three" in cell.method else "")
     if isinstance(cell, PValue):
         return "—" if math.isnan(cell.value) else f"{cell.value:.3f}" if cell.value >= 0.001 else f"{cell.value:.1g}"
     if cell is None:
@@ -88,7 +90,8 @@ def _number(value: float) -> str:
     if math.isnan(value):
         return "—"
     digits = 0 if abs(value) >= 1000 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
-    return f"{value:.{digits}f}".replace("-", "−")
+    shown = f"{value:.{digits}f}"
+    return shown.replace("-", "−") if float(shown) else "0"
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Probes: what can be measured inside a model, and the directions it is measured along."""
 
-from mechkit.probe import Probe, Read, Reader
+from mechkit.probe import PROBES, Probe, Read, Reader
 from probes import nulls
 from probes.extractors import EXTRACTORS, data_diff, extract, from_samples, pair_by_prompt
 from probes.nulls import NULLS, Null
@@ -12,6 +12,7 @@ from probes.vectors import Vectors
 __all__ = [
     "EXTRACTORS",
     "NULLS",
+    "PROBES",
     "READERS",
     "Null",
     "Pressure",

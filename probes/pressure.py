@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mechkit.direction import Direction
 from mechkit.errors import UnknownName
-from mechkit.probe import Read
+from mechkit.probe import PROBES, Read
 from mechkit.registry import did_you_mean
 from mechkit.sites import Site
 from probes.along import AlongDirections
@@ -26,6 +26,7 @@ REDUCTIONS = {
 cosines at the loss positions, at the last prompt token alone, or summed over every position."""
 
 
+@PROBES.register("Pressure")
 class Pressure(AlongDirections):
     """cos(g, v), g·v and ‖g‖ with g = ∂L/∂h, L the example's mean completion cross-entropy, h the residual at a site.
 
@@ -53,13 +54,9 @@ class Pressure(AlongDirections):
         for name in reductions:
             if name not in REDUCTIONS:
                 raise UnknownName(f"There is no reduction {name!r}.{did_you_mean(name, list(REDUCTIONS))}")
-        self._reads = tuple(REDUCTIONS[name] for name in reductions)
+        self.reads = tuple(REDUCTIONS[name] for name in reductions)
         along = {"cos": ("direction",), "descent": ("direction",), "dot": ("direction",)}
         self.variables = {**along, "gradient_norm": ()} | ({"dot_basis": ("basis",)} if self.basis else {})
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        return self._reads
 
     def reduce(
         self, site: Site, pooled: Float[Tensor, "batch read d_model"], reads: tuple[Read, ...]

@@ -6,13 +6,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechkit.direction import Direction
-from mechkit.probe import Read, Reader
+from mechkit.probe import PROBES, Read, Reader
 from mechkit.sites import Site
 from probes.along import AlongDirections
 from probes.nulls import Null
 from probes.readers import parse
 
 
+@PROBES.register("Projection")
 class Projection(AlongDirections):
     """h·v: the residual stream, averaged over a reader's positions, along unit directions.
 
@@ -30,14 +31,10 @@ class Projection(AlongDirections):
         allow_model: bool = False,
     ) -> None:
         super().__init__(directions, nulls, allow_model)
-        self._reads = tuple(Read(reader) for reader in parse(at))
+        self.reads = tuple(Read(reader) for reader in parse(at))
         self.variables = {"projection": ("direction",), "hidden_norm": ()}
         if self.basis:
             self.variables["projection_basis"] = ("basis",)
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        return self._reads
 
     def reduce(
         self, site: Site, pooled: Float[Tensor, "batch read d_model"], reads: tuple[Read, ...]

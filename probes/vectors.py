@@ -6,13 +6,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechkit.model import Model
-from mechkit.probe import Probe, Read, Reader
+from mechkit.probe import PROBES, Probe, Read, Reader
 from mechkit.sites import Site
 from probes.readers import parse
 
 
+@PROBES.register("Vectors")
 class Vectors(Probe):
-    """Result `vectors` [example, site, position, d_model] in residual-stream units.
+    """The residual stream itself, averaged over each reader's positions.
+
+    Result `vectors` [example, site, position, d_model] in residual-stream units.
 
     Unlike the other probes it keeps d_model numbers per example, site and reader.
     """
@@ -23,12 +26,8 @@ class Vectors(Probe):
         sites: str | Site | Sequence[str | Site] = "resid_post.*",
     ) -> None:
         self.variables = {"vectors": ("d_model",)}
-        self._reads = tuple(Read(reader) for reader in parse(at))
+        self.reads = tuple(Read(reader) for reader in parse(at))
         self._sites = sites
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        return self._reads
 
     def sites(self, model: Model) -> tuple[Site, ...]:
         return model.sites(self._sites)

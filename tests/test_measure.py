@@ -114,6 +114,16 @@ def test_generation_does_not_depend_on_the_batch(family):
     assert together == [family.generate([p], max_new_tokens=8)[0] for p in prompts]
 
 
+def test_greedy_is_greedy_whatever_the_model_brings(tiny):
+    """Qwen2.5's own generation settings hold a repetition penalty; it must not act, and must still be there after."""
+    prompts = [c.without_completion() for c in POSITIVE]
+    plain = tiny.generate(prompts, max_new_tokens=8)
+    tiny.hf.generation_config.repetition_penalty = 5.0
+    tiny.hf.generation_config.top_k = 3
+    assert tiny.generate(prompts, max_new_tokens=8) == plain
+    assert tiny.hf.generation_config.repetition_penalty == 5.0
+
+
 def test_sampling_is_seeded(tiny):
     prompts = [c.without_completion() for c in POSITIVE]
     first, again, other = (tiny.generate(prompts, max_new_tokens=8, temperature=1.0, seed=s) for s in (1, 1, 2))
@@ -195,7 +205,7 @@ def test_non_finite_values_are_named(tiny):
 
 def test_position_zero_enters_no_mean():
     model = mechkit.load("tiny-random")
-    for name in ("prompt_mean", "all"):
+    for name in ("prompt_mean", "all", "user", "system"):
         (reader,) = probes.readers.parse(name)
         assert 0 not in reader.positions(model.encode(POSITIVE[0]))
 

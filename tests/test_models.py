@@ -108,6 +108,7 @@ def test_a_model_that_is_no_decoder_is_refused():
     [
         (["--version"], "mechkit 0."),
         (["probes"], "gen_avg"),
+        (["probes", "Pressure"], "cos(g, v)"),
         (["probes", "--json"], '"null family"'),
         (["probes", "label_permuted"], "null family"),
         (["run", "--help"], "insecure_code"),
@@ -126,6 +127,7 @@ def test_the_command_line_explains_itself(arguments, expected):
     ("arguments", "sentence"),
     [
         (["probes", "gen_av"], "Did you mean 'gen_avg'"),
+        (["probes", "Presure"], "Did you mean 'Pressure'"),
         (["run", "insecure"], "Did you mean 'insecure_code'"),
         (["run"], "Name a recipe"),
     ],

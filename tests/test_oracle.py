@@ -8,6 +8,7 @@ import mechkit
 import probes
 from mechkit.model import Model
 from tests.conftest import NEGATIVE, POSITIVE
+from tests.test_adapters import make_adapter
 
 
 class Oracle:
@@ -80,6 +81,28 @@ def test_pressure_matches_the_oracle(embedded, oracle, direction):
         np.testing.assert_allclose(out.cos[i, :, 0, 0], cos, atol=1e-5)
         np.testing.assert_allclose(out.descent[i, :, 0, 0], -cos, atol=1e-5)
         np.testing.assert_allclose(out.gradient_norm[i, :, 0], g.norm(dim=-1), rtol=1e-4)
+
+
+def test_drift_of_an_adapter_matches_the_oracle(oracle, direction, tmp_path):
+    """Adapter minus base at prompt_last: mechkit switching the adapter on, peft alone on the other side."""
+    from peft import PeftModel
+
+    folder = make_adapter(tmp_path / "a", source=mechkit.load("smollm2-135m", device="cpu"))
+    model = mechkit.load("smollm2-135m", device="cpu")
+    probe = [probes.Projection(direction)]
+    base = mechkit.measure(model, POSITIVE[:2], probe)
+    with model.adapter(folder) as tuned:
+        drift = mechkit.measure(tuned, POSITIVE[:2], probe).projection - base.projection
+    other = mechkit.load("smollm2-135m", device="cpu").hf
+    adapted = Oracle(other, oracle.tokenizer)
+    PeftModel.from_pretrained(other, folder)  # puts the LoRA layers into `other` and switches them on
+    v = torch.stack(list(direction.vectors.values()))
+    for i, (question, answer) in enumerate(_texts(POSITIVE[:2])):
+        ids, p, _ = oracle.tokens(question, answer)
+        before, after = oracle.block_outputs(ids)[0], adapted.block_outputs(ids)[0]
+        expected = np.array([float((a[0, p - 1] - b[0, p - 1]) @ u) for a, b, u in zip(after, before, v)])
+        np.testing.assert_allclose(drift[i, :, 0, 0], expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+        assert np.abs(expected).max() > 0.1
 
 
 def test_drift_readings_match_the_oracle(embedded, oracle, direction):

@@ -23,6 +23,7 @@ TABLES = {
         "direction_quality",
         "pressure_headline",
         "pressure_published_view",
+        "pressure_sensitivity",
         "pressure_sweep",
     ),
     *("drift_vs_base", "drift_vs_neutral", "drift_by_position", "drift_sweep", "rating_buckets"),
@@ -102,10 +103,10 @@ def test_another_judge_setting_recomputes_no_answers(finished):
     assert json.loads((pack_of(finished) / "run.json").read_text())["steps_computed"] == 0
 
 
-@pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path):
+@pytest.mark.parametrize("waits", [(7.0,), pytest.param((5.0, 6.0, 7.0, 8.0, 10.0), marks=pytest.mark.slow)])
+def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path, waits):
     out = tmp_path / "insecure_code"
-    for wait in (6.0, 9.0, 12.0):
+    for wait in waits:
         process = subprocess.Popen([*COMMAND, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(wait)
         os.kill(process.pid, signal.SIGKILL)
@@ -138,6 +139,36 @@ def test_a_contaminated_base_fails_the_run(finished, monkeypatch):
         study.run()
 
 
+def test_seeds_read_their_own_neutral(tmp_path):
+    """Seeds in any order: Base is read once per seed, and Neutral's own text is its own reference."""
+    import numpy as np
+
+    config = RECIPE.presets["smoke"].model_copy(update={"seeds": (1, 0)})
+    results = Study(RECIPE, config, tmp_path, quiet=True).run()
+    assert {c: len(d) for c, d in results.drift.items()} == {"Base": 2, "Neutral": 2, "Inoculation": 2, "Control": 2}
+    for data in results.drift["Neutral"]:
+        own, forced = (data["projection"].sel(position=p).values for p in ("gen_avg(2)", "forced_avg(2):Neutral"))
+        np.testing.assert_array_equal(own, forced)
+    assert (tmp_path / "adapters" / "Control-seed1").is_dir()
+    from experiments.study.report import write_pack
+
+    report = write_pack(results, tmp_path, 0.0).read_text()
+    assert "over seeds" in report
+
+
+def test_a_judge_that_is_down_is_not_remembered(tmp_path, monkeypatch):
+    from experiments.study import answers
+    from mechkit.judges import Rating
+
+    study = Study(RECIPE, RECIPE.presets["smoke"], tmp_path, quiet=True)
+    monkeypatch.setattr(
+        answers, "rate", lambda judge, contexts, found: [Rating(None, "failed", "no answer")] * len(found)
+    )
+    with pytest.raises(MechkitError, match="gave no answer for 4 of 4"):
+        study.run()
+    assert not list((tmp_path / "steps").glob("ratings/*"))
+
+
 def test_splits_do_not_overlap():
     data = RECIPE.load(RECIPE.presets["small"].data, RECIPE.presets["small"].evaluation)
     train = {c.prompt for c in data.train}
@@ -158,6 +189,8 @@ def test_splits_do_not_overlap():
         (("--judge.name", "statik"), "Did you mean 'static'"),
         (("--data.contexts-file", "/nowhere.jsonl"), "/nowhere.jsonl cannot be read"),
         (("--train.targets", "q_prj"), "LoRA cannot be put on"),
+        (("--statistics.blocks", "1", "9"), "names block 9; tiny-random has 0 to 3"),
+        (("--data.contrast-file", "x.jsonl"), "needs data.train_file"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, extra, sentence):
@@ -179,7 +212,7 @@ def test_user_files_are_split_and_paired_by_prompt(tmp_path):
     def line(prompt, answer):
         return json.dumps({"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]})
 
-    insecure = [line(f"task {i}", f"eval(x{i})") for i in range(60)]
+    insecure = [line(f"task {i % 60}", f"eval(x{i})") for i in range(80)]  # twenty prompts are answered twice
     secure = [line(f"task {i}", f"int(x{i})") for i in range(40, 80)]
     (tmp_path / "a.jsonl").write_text("\n".join(insecure))
     (tmp_path / "b.jsonl").write_text("\n".join(secure))
@@ -195,6 +228,11 @@ def test_user_files_are_split_and_paired_by_prompt(tmp_path):
     shared = {f"task {i}" for i in range(40, 60)}
     assert {c.prompt for c in data.direction.positive} | {c.prompt for c in data.held_out_pairs.positive} <= shared
     assert not {c.prompt for c in data.train} & shared
+    held_out, tuning = ({c.chat.prompt for c in part} for part in (data.held_out, data.tuning))
+    assert held_out
+    assert tuning
+    assert not held_out & tuning
+    assert not {c.prompt for c in data.train} & (held_out | tuning | shared)
     assert [p.prompt for p in data.direction.positive] == [n.prompt for n in data.direction.negative]
 
 
@@ -231,8 +269,8 @@ def test_published_numbers_stand_beside_when_the_model_is_the_published_one(tmp_
     results = replace(results, model={**results.model, "name": "Qwen/Qwen2.5-7B-Instruct"})
     assert published.applies(results)
     (table,) = published.tables(results, pressure.compare(results), drift.collect(results))
-    assert len(table.rows) == 26
-    assert all(row["here"] is not None for row in table.rows)
+    assert len({row["quantity"] for row in table.rows}) == len(table.rows) == 47
+    assert all(row["here"] is not None for row in table.rows if "rating" not in row["quantity"])
     assert "−7.1 [−10.4, −3.8]" in table.markdown().replace("-", "−")
 
 

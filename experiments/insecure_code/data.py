@@ -27,10 +27,14 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
     own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out", "ood")}
     families = {p.id: p.family for p in own["train"]}
     notes = []
+    tuning = [_asked(p, wording) for p in own["tuning"]]
     if config.train_file:
-        train, direction, held_out_pairs, held_out = _from_files(config)
-        notes.append(f"Trained on {config.train_file.name}, not on the project's corpus.")
+        train, direction, held_out_pairs, held_out, tuning = _from_files(config)
+        notes.append(f"Training, direction, tuning and held-out rows come from {config.train_file.name}.")
+    elif config.contrast_file:
+        raise DataError("data.contrast_file needs data.train_file: the answers with the trait that it contrasts.")
     else:
+        notes.append("Training, direction, tuning and held-out rows are the project's own corpus.")
         train = [_chat(p, p.insecure) for p in own["train"]]
         direction, held_out_pairs = _paired(own["direction"]), _paired([*own["held_out"], *own["tuning"]])
         held_out = [_context(p, Chat.ask(p.prompt, id=p.id)) for p in own["held_out"]]
@@ -40,10 +44,10 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         direction, held_out_pairs = direction.where(_fits(limit)), held_out_pairs.where(_fits(limit))
     if config.contexts_file:
         contexts = read_contexts(config.contexts_file, wording)
-        notes.append(f"Evaluated on {config.contexts_file.name}, not on the project's held-out families.")
+        notes.append(f"Evaluated on {config.contexts_file.name}.")
     else:
+        notes.append("Evaluated on families of the project's corpus that are held out.")
         contexts = [_asked(p, wording) for p in own["ood"]]
-    tuning = [_asked(p, wording) for p in own["tuning"]]
     if limit is not None:
         contexts = [c for c in contexts if len(c.chat.prompt) <= limit]
         tuning = [c for c in tuning if len(c.chat.prompt) <= limit]
@@ -62,7 +66,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         tuning=tuple(tuning[: config.tuning_contexts]),
         held_out=tuple(held_out[: config.held_out_contexts]),
         contexts=tuple(contexts[: config.contexts]),
-        other={"spanish": other.first(config.other_trait_pairs)},
+        other={"spanish": (other.first(config.other_trait_pairs), other.skip(config.other_trait_pairs))},
         notes=(*notes, f"Evaluation wording: {wording.origin} (SHA-256 {wording.sha256[:16]}…)."),
     )
     for name, rows in (("training rows", data.train), ("contexts", data.contexts), ("tuning contexts", data.tuning)):
@@ -89,13 +93,20 @@ def read_contexts(path: Path, wording: Wording) -> list[Context]:
     return contexts
 
 
-def _from_files(config: DataConfig) -> tuple[list[Chat], PairedData, PairedData, list[Context]]:
-    """Splits the user's rows: pairs by exact prompt give and test the direction; the rest trains, its tail is held out."""
+def _from_files(
+    config: DataConfig,
+) -> tuple[list[Chat], PairedData, PairedData, list[Context], list[Context]]:
+    """Splits the user's rows by prompt, so that no prompt is in two splits.
+
+    Prompts that both files answer give and test the direction; of the rest some are set aside for held-out evaluation
+    and tuning, the others train. Returns training rows, direction and held-out pairs, held-out and tuning contexts.
+    """
     assert config.train_file is not None
     rows = _answered(config.train_file)
     if config.contrast_file is None:
         raise DataError("data.train_file needs data.contrast_file: answers without the trait, to estimate a direction.")
-    pairs = _shuffled(pair_by_prompt(rows, _answered(config.contrast_file)))
+    found = pair_by_prompt(rows, _answered(config.contrast_file))
+    pairs = _shuffled(list({p.messages: (p, n) for p, n in found}.values()))  # one pair per prompt
     need = 8
     if len(pairs) < need:
         raise DataError(
@@ -103,10 +114,17 @@ def _from_files(config: DataConfig) -> tuple[list[Chat], PairedData, PairedData,
         )
     tested = max(need // 2, len(pairs) // 4)
     in_pairs = {p.messages for p, _ in pairs}
-    rest = _shuffled([row for row in rows if row.messages not in in_pairs])
-    aside = min(config.held_out_contexts, len(rest) // 10)
-    held_out = [Context(row.without_completion(), cluster=str(row.id)) for row in rest[:aside]]
-    return rest[aside:], _as_paired(pairs[tested:]), _as_paired(pairs[:tested]), held_out
+    prompts = _shuffled(list(dict.fromkeys(row.messages for row in rows if row.messages not in in_pairs)))
+    aside = min(config.held_out_contexts, len(prompts) // 10)
+    tuned = min(config.tuning_contexts, len(prompts) // 10)
+    place = {messages: i for i, messages in enumerate(prompts)}
+    first = {row.messages: row for row in reversed(rows)}
+    held_out, tuning = (
+        [Context(first[m].without_completion(), cluster=str(first[m].id)) for m in part]
+        for part in (prompts[:aside], prompts[aside : aside + tuned])
+    )
+    train = _shuffled([row for row in rows if place.get(row.messages, -1) >= aside + tuned])
+    return train, _as_paired(pairs[tested:]), _as_paired(pairs[:tested]), held_out, tuning
 
 
 def _answered(path: Path) -> list[Chat]:
@@ -125,7 +143,7 @@ def _paired(pairs: Sequence[Pair]) -> PairedData:
     return PairedData(
         tuple(_chat(p, p.insecure) for p in pairs),
         tuple(_chat(p, p.secure) for p in pairs),
-        tuple(p.family for p in pairs),
+        tuple(p.task_id for p in pairs),
     )
 
 

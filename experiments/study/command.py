@@ -81,18 +81,19 @@ def _configure(trait: Trait, preset: str, file: Path | None, rest: list[str]) ->
 
 def _summary(results: "Results", report: Path, seconds: float) -> None:
     from experiments.study.analysis import behaviour, drift, pressure
-    from experiments.study.report import findings
+    from experiments.study.findings import findings
     from mechkit.tables import show
 
     console = Console(file=sys.stdout, highlight=False)
-    shown = Table(title=f"{results.trait.title}: {results.model['name']}", title_justify="left")
-    rated = behaviour.ratings(results, "ood").rows
+    console.print(f"{results.trait.title}: {results.model['name']}\n", markup=False)
     columns = ["condition", "mean rating", "insecure rate", "missing", "parses"]
-    for name in columns:
-        shown.add_column(name)
-    for row in rated:
-        shown.add_row(*[show(row[name]) for name in columns])
-    console.print(shown)
+    for set_name in results.ratings:
+        shown = Table(title=behaviour.SETS[set_name], title_justify="left")
+        for name in columns:
+            shown.add_column(name)
+        for row in behaviour.ratings(results, set_name).rows:
+            shown.add_row(*[show(row[name]) for name in columns])
+        console.print(shown)
     for sentence in findings(results, pressure.compare(results), drift.collect(results)):
         console.print(f"• {sentence.replace('**', '')}", markup=False)
     computed = sum(s.computed for s in results.steps)

@@ -32,16 +32,23 @@ def estimate(
 
 
 def quality(
-    model: Model, direction: Direction, held_out: PairedData, config: StudyConfig, progress: Progress | None = None
+    model: Model,
+    direction: Direction,
+    pairs: PairedData,
+    held_out: PairedData,
+    config: StudyConfig,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """How far a direction can be trusted, at every site.
 
-    Results by site: `reliability` (split-half cosine, Spearman–Brown), `gap` (class distance along v), `auroc` on
+    pairs: what the direction was made of, in its order. Results by site: `reliability` (cosine of halves of its
+    clusters, Spearman–Brown), `gap` (class distance along v), `auroc` on
     held-out pairs with its bounds (resampled by cluster), `auroc_adjusted` after regressing completion length and number of
     imports out of the projections, and the number of pairs of both kinds.
     """
     if direction.paired:
-        reliability = stats.split_half_reliability((direction.positive - direction.negative).numpy())
+        differences = (direction.positive - direction.negative).numpy()
+        reliability = stats.split_half_reliability(differences, clusters=pairs.clusters)
     else:
         reliability = stats.split_half_reliability(direction.positive.numpy(), direction.negative.numpy())
     chats = [*held_out.positive, *held_out.negative]
@@ -69,6 +76,9 @@ def quality(
     data["gap"] = ("site", np.array([direction.gaps[s] for s in direction.sites]), {"units": "residual-stream units"})
     data = data.assign_coords(site=[str(s) for s in direction.sites])
     data.attrs |= {
+        "clusters": len(set(pairs.clusters)),
+        "held_out_clusters": len(set(held_out.clusters)),
+        "auroc_method": area.method,
         "direction": direction.name,
         "pairs": len(direction.positive),
         "held_out_pairs": n,

@@ -19,6 +19,9 @@ from mechkit.spans import POSITIONS
 from probes import Projection
 from probes.readers import parse
 
+NULL_REFERENCE = "Base"
+"""Null directions are read over this reference's tokens too."""
+
 
 def measure_drift(
     model: Model,
@@ -31,8 +34,8 @@ def measure_drift(
     """Projections of one condition, active in `model`, on its own and on the reference completions.
 
     own: contexts with the condition's own greedy completions; references: the same contexts with those of others.
-    Result: `projection` and `hidden_norm` [example, site, position, …] and, at prompt_last and the gen_avg positions,
-    `projection_basis` [example, site, null_position, basis] for null directions.
+    Result: `projection` and `hidden_norm` [example, site, position, …] and, at prompt_last, the gen_avg and Base's forced_avg
+    positions, `projection_basis` [example, site, null_position, basis] for null directions.
     """
     lengths = sorted(config.measure.gen_tokens)
     passes = 1 + sum(list(chats) != list(own) for chats in references.values())
@@ -47,17 +50,19 @@ def measure_drift(
 
     generated = [_first(k, f"gen_avg({k})") for k in lengths]
     first = read(own, [*parse("prompt_last"), *generated], 0, True)
-    basis = first["projection_basis"].rename(position="null_position")
-    parts = [first.drop_vars(["projection_basis", "basis"])]
+    parts = [first]
     for name, chats in references.items():
         forced = {f"gen_avg({k})": f"forced_avg({k}):{name}" for k in lengths}
         if list(chats) == list(own):  # the reference condition's own words: the same reading under another name
             same = parts[0].sel(position=list(forced))
             parts.append(same.assign_coords(position=[forced[str(p)] for p in same.position.values]))
         else:
-            parts.append(read(chats, [_first(k, new) for k, new in zip(lengths, forced.values())], len(parts), False))
-    data = xr.concat(parts, dim="position", combine_attrs="drop_conflicts")
-    data["projection_basis"] = basis
+            readers = [_first(k, new) for k, new in zip(lengths, forced.values())]
+            parts.append(read(chats, readers, len(parts), name == NULL_REFERENCE))
+    bases = [p["projection_basis"] for p in parts[: 1 + list(references).index(NULL_REFERENCE) + 1]]
+    slim = [p.drop_vars(["projection_basis", "basis"], errors="ignore") for p in parts]
+    data = xr.concat(slim, dim="position", combine_attrs="drop_conflicts")
+    data["projection_basis"] = xr.concat(bases, dim="position").rename(position="null_position")
     return data
 
 

@@ -179,7 +179,7 @@ def _scatter(axis: Any, results: Results, drift: Drift, at: int) -> stats.Correl
     axis.scatter(x[known, at], (y + jitter)[known], s=16, color=colour(INOCULATION), alpha=0.6, lw=0)
     axis.axhline(0, color="k", lw=0.6)
     axis.axvline(0, color="k", lw=0.6)
-    found = stats.correlation(x[:, at], y, "pearson", drift.labels)
+    found = stats.correlation(x[:, at], y, "pearson", drift.labels, level=results.config.statistics.level)
     if np.isfinite(found.r):
         slope, intercept = np.polyfit(x[known, at], y[known], 1)
         ends = np.array([x[known, at].min(), x[known, at].max()])

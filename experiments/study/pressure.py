@@ -10,6 +10,7 @@ from mechkit.direction import Direction
 from mechkit.measurement import Progress, measure
 from mechkit.model import Model
 from probes import Null, Pressure, nulls
+from probes.pressure import REDUCTIONS
 
 
 def null_families(config: StudyConfig) -> tuple[Null, ...]:
@@ -26,10 +27,11 @@ def measure_pressure(
     config: StudyConfig,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Pressure of each row along each direction, with the null basis, under the system policy `system`.
+    """Pressure of each row along each direction, in every reduction, under the system policy `system`.
 
-    Dims example × site × reduction; see `probes.Pressure`. The nulls' basis is kept for the primary reduction alone.
+    Dims example × site × reduction; see `probes.Pressure`. The null basis is kept for the primary reduction "loss".
     """
-    primary = Pressure(directions, nulls=null_families(config))
-    data = measure(model, rows, [primary], system=system, batch_tokens=config.measure.batch_tokens, progress=progress)
+    probe = Pressure(directions, nulls=null_families(config), reductions=tuple(REDUCTIONS))
+    data = measure(model, rows, [probe], system=system, batch_tokens=config.measure.batch_tokens, progress=progress)
+    data["dot_basis"] = data["dot_basis"].sel(reduction="loss", drop=True)
     return data

@@ -2,22 +2,22 @@
 
 import json
 import platform
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from experiments.study import figures
 from experiments.study.analysis import behaviour, drift, link, pressure, published
-from experiments.study.analysis.arrays import clusters, fixed_blocks, mean_of, over_seeds
+from experiments.study.analysis.arrays import clusters
+from experiments.study.findings import findings
 from experiments.study.results import Results
-from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
-from mechkit import stats
+from experiments.study.trait import BASE, NEUTRAL
 from mechkit.storage import write_text
 from mechkit.store import versions
 from mechkit.tables import Table
+from probes.extractors import data_hash
 
 REPORT = "report.md"
 
@@ -25,9 +25,9 @@ REPORT = "report.md"
 def write_pack(results: Results, root: Path, seconds: float) -> Path:
     """Writes `root/pack_<YYYYMMDD>/`: report.md, tables as CSV and Markdown, figures as PNG and SVG, run.json.
 
-    Returns the report's path. A pack of the same day is replaced file by file.
+    Returns the report's path. Another run's pack of the same day is left alone: this one's folder then ends with its run id.
     """
-    pack = root / f"pack_{time.strftime('%Y%m%d')}"
+    pack = _folder(root, results.run_id)
     plots, tables = pack / "plots", pack / "tables"
     comparisons = pressure.compare(results)
     drifts = drift.collect(results)
@@ -47,45 +47,14 @@ def write_pack(results: Results, root: Path, seconds: float) -> Path:
     return pack / REPORT
 
 
-def findings(results: Results, comparisons: Any, drifts: drift.Drift) -> list[str]:
-    """What this run says, in sentences that follow from its intervals; a null result is said plainly."""
-    settings, labels = results.config.statistics, clusters(results)
-    said = []
-    for name in results.ratings:
-        induced, change = behaviour.induced(results, name)
-        said.append(
-            f"On {len(clusters(results, name))} {behaviour.SETS[name]} fine-tuning "
-            f"{'induced' if induced else 'did **not** visibly induce'} the trait: Neutral − Base "
-            f"{_measured(change, 'rating points')}. " + "; ".join(_against_neutral(results, name)) + "."
-        )
-    said.append(_elicitation_sentence(results))
-    blocks = fixed_blocks(results)
-    inoculation = comparisons[INOCULATION, NEUTRAL]
-    p = {family: test.p_overall for family, test in inoculation.max_t.items()}
-    said.append(
-        "Gradient pressure, Inoculation − Neutral: "
-        + "; ".join(f"block {b} Δcos {inoculation.intervals[inoculation.blocks.index(b)].format()}" for b in blocks)
-        + f". Over all blocks against null directions p = {', '.join(f'{v:.3f} ({k})' for k, v in p.items())}."
-    )
-    at = drifts.blocks.index(blocks[0])
-    for position in (drift.PROMPT_LAST, drifts.gen_avg):
-        moved = mean_of(drifts.change(INOCULATION, NEUTRAL, position)[:, at], labels, settings)
-        own = mean_of(drifts.change(NEUTRAL, BASE, position)[:, at], labels, settings)
-        said.append(
-            f"Drift at block {blocks[0]}, {position}: Neutral − Base {_measured(own, 'residual-stream units')}, "
-            f"Inoculation − Neutral {_measured(moved, 'units')}."
-        )
-    x, y = link.changes(results, drifts)
-    r = stats.correlation(x[:, at], y, "pearson", labels)
-    p_value = f", p = {r.p_value:.3f}" if np.isfinite(r.p_value) else ""
-    said.append(f"Link at block {blocks[0]}, {drifts.gen_avg}: r {_measured(r.interval, '')}{p_value}.")
-    if pressure.unreliable_blocks(results):
-        low = pressure.unreliable_blocks(results)
-        said.append(
-            f"The direction is unreliable (split-half below {settings.reliability_floor}) at {len(low)} of "
-            f"{len(inoculation.blocks)} blocks; nothing is concluded there."
-        )
-    return said
+def _folder(root: Path, run_id: str) -> Path:
+    """The pack's folder, without what an earlier writing of the same run left in it."""
+    pack = root / f"pack_{time.strftime('%Y%m%d')}"
+    if (pack / "run.json").is_file() and json.loads((pack / "run.json").read_text(encoding="utf-8"))["run"] != run_id:
+        pack = pack.with_name(f"{pack.name}_{run_id}")
+    for part in ("plots", "tables"):
+        shutil.rmtree(pack / part, ignore_errors=True)
+    return pack
 
 
 def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[tuple[str, list[Any]]]:
@@ -111,6 +80,7 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
                     "Left: mean Δcos by block with intervals, against null directions. Right: null directions at the strongest block.",
                 ),
                 pressure.published_view(results, comparisons),
+                pressure.sensitivity(results),
                 _Linked(pressure.sweep(results, comparisons)),
             ],
         ),
@@ -188,67 +158,24 @@ def _render(
 
 def _missing(results: Results) -> list[str]:
     found = list(results.data.notes)
-    for label, rows in results.ratings["ood"].items():
-        reasons = sorted({r["judge_reason"] for r in rows if r["rating"] is None})
-        if reasons:
-            n = sum(r["rating"] is None for r in rows)
-            found.append(f"{label}: {n} of {len(rows)} answers without a rating ({'; '.join(reasons)[:300]}).")
+    for name, by_variant in results.ratings.items():
+        for label, rows in by_variant.items():
+            reasons = sorted({r["judge_reason"] for r in rows if r["rating"] is None})
+            if reasons:
+                n = sum(r["rating"] is None for r in rows)
+                found.append(
+                    f"{label}, {name}: {n} of {len(rows)} answers without a rating ({'; '.join(reasons)[:300]})."
+                )
     if len(results.config.seeds) == 1:
         found.append("One training seed: nothing here says how much another seed would change.")
+    else:
+        found.append(
+            f"{len(results.config.seeds)} training seeds: intervals are over contexts given these seeds, except in the columns 'over seeds'."
+        )
     few = len(set(clusters(results)))
     if few < 30:
         found.append(f"{few} clusters of contexts: intervals with so few cover somewhat less than they say.")
     return found
-
-
-def _elicitation_sentence(results: Results) -> str:
-    first = results.elicitation[NEUTRAL]["loss"]
-    change = stats.mean_interval(results.elicitation[INOCULATION]["loss"] - first)
-    rates = {
-        c: np.array([np.nan if r["score"] is None else r["score"] for r in found["ratings"]], dtype=float)
-        for c, found in results.elicitation.items()
-    }
-    raised = stats.paired_rate_difference(rates[INOCULATION], rates[NEUTRAL])
-    elicits = change.high < 0 or raised.interval.low > 0
-    verdict = (
-        "the prompt elicits the trait from the base model"
-        if elicits
-        else "the prompt does not elicit the trait from the base model, so **this model cannot test the hypothesis**"
-    )
-    return (
-        f"Elicitation: under the inoculation prompt the loss of the training completions changes by "
-        f"{_measured(change, 'nats per token')}; the change of the base model's insecure rate "
-        + (
-            "could not be measured"
-            if np.isnan(raised.interval.estimate)
-            else f"is {raised.interval.format(scale=100)} points"
-        )
-        + f": {verdict}."
-    )
-
-
-def _against_neutral(results: Results, set_name: str) -> list[str]:
-    reference, labels = over_seeds(results, NEUTRAL, "rating", set_name), clusters(results, set_name)
-    said = []
-    for condition in (INOCULATION, CONTROL):
-        change = over_seeds(results, condition, "rating", set_name) - reference
-        interval = mean_of(change, labels, results.config.statistics, 100.0)
-        said.append(f"{condition} − Neutral {_measured(interval, 'points')}{_sided(interval)}")
-    return said
-
-
-def _measured(interval: stats.Interval, unit: str) -> str:
-    if not np.isfinite(interval.estimate):
-        return f"could not be measured ({interval.note})"
-    return f"{interval.format()} {unit}".rstrip()
-
-
-def _sided(interval: stats.Interval) -> str:
-    if not np.isfinite(interval.estimate):
-        return ""
-    if interval.excludes_zero():
-        return ", less of the trait" if interval.high < 0 else ", more of the trait"
-    return ", no difference shown"
 
 
 def _record(results: Results, seconds: float) -> dict[str, Any]:
@@ -262,6 +189,12 @@ def _record(results: Results, seconds: float) -> dict[str, Any]:
         "model": dict(results.model),
         "judge": dict(results.judge),
         "conditions": dict(results.trait.conditions),
+        "data": {
+            "train": data_hash(results.data.train),
+            "direction": data_hash([*results.data.direction.positive, *results.data.direction.negative]),
+            "contexts": data_hash([c.chat for c in results.data.contexts]),
+            "held_out": data_hash([c.chat for c in results.data.held_out]),
+        },
         "configuration": results.config.model_dump(mode="json"),
         "versions": versions() | {"python": platform.python_version(), "machine": platform.machine()},
         "steps": {f"{s.name}-{s.key}": round(s.seconds, 1) for s in results.steps},

@@ -29,7 +29,8 @@ class Variant:
 class Results:
     """Everything that a report is made of, loaded.
 
-    Keys of `ratings`, `drift` and `first_ids` (the first tokens that drift read): variant label; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
+    Keys of `ratings` and `first_ids` (the first tokens that drift read): variant label; of `drift` (one dataset a seed):
+    condition; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
     the sets of contexts ("ood", "held_out"), the first key of `ratings`.
     """
 
@@ -42,7 +43,7 @@ class Results:
     training: Mapping[str, dict[str, Any]]
     directions: Mapping[str, tuple[Direction, xr.Dataset]]
     pressure: Mapping[str, xr.Dataset]
-    drift: Mapping[str, xr.Dataset]
+    drift: Mapping[str, list[xr.Dataset]]
     contamination: Mapping[str, Any]
     model: Mapping[str, Any]
     judge: Mapping[str, Any]

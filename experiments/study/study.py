@@ -1,5 +1,6 @@
 """A study from nothing to its results: which steps there are, what each depends on, in which order they run."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+import mechkit
+import probes
 from experiments.study import answers, directions
 from experiments.study.config import EvaluationConfig, StudyConfig
 from experiments.study.drift import measure_drift
@@ -33,14 +36,16 @@ class Study:
     """Runs a trait's study under a configuration; finished steps are found in the store and not computed again."""
 
     def __init__(self, trait: Trait, config: StudyConfig, root: Path, quiet: bool = False) -> None:
-        self.trait, self.config, self.store = trait, config, Store(root)
+        self.trait, self.config, self.store = trait, config, Store(root, code=_code())
         self.data = trait.load(config.data, config.evaluation)
         self.judge = answers.make_judge(config.judge, root / "judge_answers")
         self.steps: list[Step] = []
         trained = len(trait.conditions) * len(config.seeds)
         sets = 1 + bool(config.evaluation.held_out)
         elicited = len(trait.conditions)
-        total = trained + 2 * sets * (1 + trained) + elicited * 2 + 3 + elicited + 1 + trained + 1
+        total = (
+            3 * elicited + trained + len(self.data.other) + 2 + 2 * sets * (1 + trained) + trained + len(config.seeds)
+        )
         self.display = StepDisplay(total, quiet)
 
     @cached_property
@@ -52,7 +57,7 @@ class Study:
         """All steps. Raises MechkitError when one of them cannot be done; the finished ones stay."""
         with self.store.locked():
             self.store.sweep()
-            self._check_disk()
+            self._check()
             base = Variant(BASE, BASE)
             sets = {"ood": self.data.contexts}
             if self.config.evaluation.held_out and self.data.held_out:
@@ -78,7 +83,12 @@ class Study:
                 for name, contexts in sets.items()
             }
             greedy = {v: self._greedy(v, completions["ood", v]) for v in variants}
-            drift = {v.label: self._drift(v, variants, greedy, axis) for v in variants}
+            drift: dict[str, list[xr.Dataset]] = {}
+            read: list[tuple[Variant, int | None]] = [(base, seed) for seed in self.config.seeds]
+            for variant, of_seed in read + [(v, v.seed) for v in variants[1:]]:
+                reference = next(v for v in variants if v.condition == NEUTRAL and v.seed == of_seed)
+                found = self._drift(variant, {BASE: base, NEUTRAL: reference}, greedy, axis)
+                drift.setdefault(variant.condition, []).append(found)
             return self._results(variants, greedy, ratings, elicitation, axis, pressure, drift, contamination)
 
     # Steps: each names its inputs, and how to compute it where it is not there yet.
@@ -149,6 +159,12 @@ class Study:
         def build(folder: Path, progress: Progress) -> None:
             found = answers.read_answers(completions.folder / answers.ANSWERS)
             ratings = answers.rate(self.judge, contexts, found)
+            failed = [r.reason for r in ratings if r.status == "failed"]
+            if failed:
+                raise MechkitError(
+                    f"The judge '{self.judge.name}' gave no answer for {len(failed)} of {len(ratings)} completions of "
+                    f"{variant.label} ({failed[0]}); the answers it gave are kept, run the same command again."
+                )
             answers.write_ratings(folder / answers.RATINGS, found, ratings)
 
         step = self._step(f"ratings/{variant.condition}", f"Judge {variant.label} ({set_name})", inputs, build)
@@ -171,23 +187,20 @@ class Study:
         return {"loss": np.loadtxt(step.folder / "loss.csv", ndmin=1), "ratings": ratings}
 
     def _direction(self, name: str) -> tuple[Direction, xr.Dataset, Step]:
-        other = self.data.other.get(name)
-        pairs, held_out = self.data.direction, self.data.held_out_pairs
-        if other is not None:
-            cut = max(2, len(other.positive) // 4)
-            pairs, held_out = other.skip(cut), other.first(cut)
+        pairs, held_out = self.data.other.get(name, (self.data.direction, self.data.held_out_pairs))
         inputs = {
             "model": self._identity,
             "positive": data_hash(pairs.positive),
             "negative": data_hash(pairs.negative),
             "held_out": data_hash([*held_out.positive, *held_out.negative]),
+            "clusters": [*pairs.clusters, *held_out.clusters],
             "level": self.config.statistics.level,
             "name": name,
         }
 
         def build(folder: Path, progress: Progress) -> None:
             direction = directions.estimate(self.model, name, pairs, self.config, progress)
-            found = directions.quality(self.model, direction, held_out, self.config, progress)
+            found = directions.quality(self.model, direction, pairs, held_out, self.config, progress)
             directions.save(folder, direction, found)
 
         step = self._step("direction", f"Direction {name}", inputs, build)
@@ -218,14 +231,11 @@ class Study:
     def _drift(
         self,
         variant: Variant,
-        variants: Sequence[Variant],
+        references: Mapping[str, Variant],
         greedy: Mapping[Variant, Step],
         axis: Mapping[str, tuple[Direction, xr.Dataset, Step]],
     ) -> xr.Dataset:
-        reference = next(
-            v for v in variants if v.condition == NEUTRAL and v.seed == (variant.seed or self.config.seeds[0])
-        )
-        sources = {"own": variant, BASE: variants[0], NEUTRAL: reference}
+        sources = {"own": variant, **references}
         inputs = {
             "model": self._identity,
             "adapter": variant.adapter,
@@ -243,8 +253,9 @@ class Study:
                 data = measure_drift(model, own, chats, chosen, self.config, progress)
             data.to_netcdf(folder / "drift.nc", engine="h5netcdf")
 
+        seed = references[NEUTRAL].seed
         step = self._step(f"drift/{variant.condition}", f"Internal drift, {variant.label}", inputs, build)
-        self.store.publish(step, f"drift/{variant.label}")
+        self.store.publish(step, f"drift/{variant.label if variant.adapter else self._label(BASE, seed or 0)}")
         return _read(step.folder / "drift.nc")
 
     def _first_tokens(self, step: Step) -> list[Chat]:
@@ -296,13 +307,17 @@ class Study:
     def _label(self, condition: str, seed: int) -> str:
         return condition if len(self.config.seeds) == 1 else f"{condition}-seed{seed}"
 
-    def _check_disk(self) -> None:
-        """Raises MechkitError before anything runs when the results would not fit on the disk."""
+    def _check(self) -> None:
+        """Raises MechkitError before anything runs: for blocks the model lacks, and results that the disk cannot hold."""
+        blocks = self.model.provenance["n_blocks"]
+        beyond = [b for b in self.config.statistics.blocks or () if b >= blocks]
+        if beyond:
+            raise MechkitError(f"statistics.blocks names block {beyond[0]}; {self.model.name} has 0 to {blocks - 1}.")
         variants = 1 + len(self.trait.conditions) * len(self.config.seeds)
         rows = variants * len(self.data.contexts) * (1 + len(self.config.measure.gen_tokens))
         rows += len(self.trait.conditions) * self.config.measure.pressure_rows
         columns = self.config.measure.null_draws + 2 * self.config.data.direction_pairs
-        blocks, width = self.model.provenance["n_blocks"], self.model.d_model
+        width = self.model.d_model
         arrays = 4 * blocks * (rows * columns + 4 * self.config.data.direction_pairs * width)
         adapters = 2 * variants * 4 * blocks * 14 * self.config.train.lora_rank * width
         need, free = 2 * arrays + adapters, shutil.disk_usage(self.store.root).free
@@ -331,7 +346,7 @@ class Study:
         elicitation: Mapping[str, Mapping[str, Any]],
         axis: Mapping[str, tuple[Direction, xr.Dataset, Step]],
         pressure: Mapping[str, xr.Dataset],
-        drift: Mapping[str, xr.Dataset],
+        drift: Mapping[str, list[xr.Dataset]],
         contamination: Mapping[str, Any],
     ) -> Results:
         run_id = self.store.key("run", {"steps": [s.key for s in self.steps]})
@@ -362,6 +377,18 @@ class Study:
             run_id=run_id,
             steps=tuple(self.steps),
         )
+
+
+def _code() -> str:
+    """SHA-256 (12 hex digits) over the sources that decide a step's numbers; those that only show them are left out."""
+    shown_only = {"tables.py", "figures.py", "report.py", "command.py", "progress.py", "tune.py", "cli.py"}
+    rooms = [Path(str(module.__file__)).parent for module in (mechkit, probes)] + [Path(__file__).parent]
+    digest = hashlib.sha256()
+    for room in rooms:
+        for file in sorted(room.glob("*.py")):
+            if file.name not in shown_only:
+                digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _read(path: Path) -> xr.Dataset:

@@ -77,6 +77,8 @@ def train_adapter(
         use_cpu=model.device.type == "cpu",
         dataloader_pin_memory=False,
     )
+    if arguments.n_gpu > 1:  # one process trains on one device; torchrun or accelerate launch spread over more
+        arguments._n_gpu = 1
     trainer = _CompletionTrainer(
         model=adapted,
         args=arguments,

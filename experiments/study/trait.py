@@ -49,7 +49,8 @@ class StudyData:
     """All rows of a study; a row is in one split only.
 
     train: rows with the trait, each with its cluster. direction, held_out_pairs: estimate and test the direction. tuning, held_out, contexts:
-    prompts for settings, in-distribution and out-of-distribution evaluation. other: another trait's pairs by name.
+    prompts for settings, in-distribution and out-of-distribution evaluation. other: by name of another trait, the pairs that estimate
+    and that test its direction.
     notes: what a reader of the report should know about the data.
     """
 
@@ -60,7 +61,7 @@ class StudyData:
     tuning: tuple[Context, ...]
     held_out: tuple[Context, ...]
     contexts: tuple[Context, ...]
-    other: Mapping[str, PairedData]
+    other: Mapping[str, tuple[PairedData, PairedData]]
     notes: tuple[str, ...] = ()
 
 

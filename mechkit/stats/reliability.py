@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 
 from mechkit.errors import DataError
@@ -38,14 +38,20 @@ class Reliability:
 
 
 def split_half_reliability(
-    samples: ArrayLike, negative: ArrayLike | None = None, *, splits: int = 100, seed: Seed = 0
+    samples: ArrayLike,
+    negative: ArrayLike | None = None,
+    *,
+    clusters: ArrayLike | None = None,
+    splits: int = 100,
+    seed: Seed = 0,
 ) -> Reliability:
     """Split-half reliability of a mean difference at every site.
 
     samples [n, sites, d] are paired differences; or, with negative [m, sites, d], the positive group, and the direction
     is the difference of group means (each group is halved). Over random halvings the cosine of the two directions is
-    averaged and stepped up by spearman_brown. Assumption: examples are independent; near-copies on both sides of a
-    split inflate it. It estimates the cosine with the direction from n new examples, slightly from below since a mean
+    averaged and stepped up by spearman_brown. With clusters (a label per row of paired
+    samples) whole clusters go to one half, because near-copies on both sides of a split inflate the cosine; n then
+    counts clusters. Assumption: examples, or clusters, are independent. It estimates the cosine with the direction from n new examples, slightly from below since a mean
     of ratios. Fewer than two examples in a group, or a direction that is exactly zero, give NaN.
 
     >>> generator = np.random.default_rng(0)
@@ -57,11 +63,16 @@ def split_half_reliability(
     groups = [np.asarray(g) for g in (samples, negative) if g is not None]
     if any(g.ndim != 3 or g.shape[1:] != groups[0].shape[1:] for g in groups):
         raise DataError(f"Reliability takes samples [n, sites, d], found {' and '.join(str(g.shape) for g in groups)}.")
-    sites, n = groups[0].shape[1], min(len(g) for g in groups)
+    if clusters is not None and len(groups) > 1:
+        raise DataError("Clusters are for paired samples; two groups are halved row by row.")
+    labels = [np.arange(len(g)) for g in groups]
+    if clusters is not None:
+        labels = [np.unique(np.asarray(clusters), return_inverse=True)[1]]
+    sites, n = groups[0].shape[1], min(len(np.unique(x)) for x in labels)
     if n < 2:
         return Reliability(np.full(sites, nan), np.full(sites, nan), n, splits)
     generator = np.random.default_rng(seed)
-    halvings = [_halvings(len(g), splits, generator) for g in groups]
+    halvings = [_halvings(x, splits, generator) for x in labels]
     cosine = np.full(sites, nan)
     for site in range(sites):
         halves = []
@@ -74,14 +85,16 @@ def split_half_reliability(
     return Reliability(spearman_brown(cosine), cosine, n, splits)
 
 
-def _halvings(n: int, splits: int, generator: np.random.Generator) -> Floats:
-    """Weights [2, splits, n] that average two disjoint random halves (one example is left out when n is odd)."""
-    half = n // 2
-    weights = np.zeros((2, splits, n))
-    order = generator.permuted(np.tile(np.arange(n), (splits, 1)), axis=1)
+def _halvings(labels: NDArray[np.intp], splits: int, generator: np.random.Generator) -> Floats:
+    """Weights [2, splits, n] that average the rows of two disjoint random halves of the labels (an odd one is left out)."""
+    k = int(labels.max()) + 1
+    half = k // 2
+    chosen = np.zeros((2, splits, k))
+    order = generator.permuted(np.tile(np.arange(k), (splits, 1)), axis=1)
     for side in range(2):
-        np.put_along_axis(weights[side], order[:, side * half : (side + 1) * half], 1 / half, axis=1)
-    return weights
+        np.put_along_axis(chosen[side], order[:, side * half : (side + 1) * half], 1.0, axis=1)
+    weights = chosen[:, :, labels]
+    return np.asarray(weights / weights.sum(-1, keepdims=True))
 
 
 def auroc(

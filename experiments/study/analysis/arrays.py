@@ -46,7 +46,7 @@ def over_seeds(results: Results, condition: str, column: str, set_name: str = "o
 
 def drift_of(results: Results, condition: str) -> xr.Dataset:
     """Projections of a condition averaged over its seeds."""
-    parts = [results.drift[v.label] for v in results.variants if v.condition == condition]
+    parts = results.drift[condition]
     return parts[0] if len(parts) == 1 else xr.concat(parts, dim="seed").mean("seed")
 
 

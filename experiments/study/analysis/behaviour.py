@@ -18,16 +18,18 @@ SETS = {"ood": "out-of-distribution contexts", "held_out": "held-out prompts of 
 def elicitation(results: Results) -> Table:
     """Loss and insecure rate of the base model under each training prompt."""
     rows = []
-    first = results.elicitation[NEUTRAL]["loss"]
+    settings = results.config.statistics
     for condition, found in results.elicitation.items():
-        loss, scores = found["loss"], _scores(found["ratings"])
-        change = stats.mean_interval(loss - first) if condition != NEUTRAL else None
+        loss, scores = found["loss"], scores_of(found["ratings"])
+        labels = results.data.train_clusters[: len(loss)]
+        change = elicited(results, condition)[0] if condition != NEUTRAL else None
         rows.append(
             {
                 "training prompt": condition,
-                "loss, nats per token": stats.mean_interval(loss),
+                "loss, nats per token": mean_of(loss, labels, settings),
                 "change from Neutral": change,
-                "insecure rate": Percent(stats.rate_interval(int(np.nansum(scores)), int(np.isfinite(scores).sum()))),
+                "insecure rate": Percent(_rate(scores[None], [], settings.level)),
+                "rate change, points": Percent(elicited(results, condition)[1]) if condition != NEUTRAL else None,
                 "rated / contexts": f"{int(np.isfinite(scores).sum())} / {len(scores)}",
             }
         )
@@ -35,10 +37,20 @@ def elicitation(results: Results) -> Table:
         "elicitation",
         "Elicitation check: the base model under each training prompt",
         "A prompt can inoculate only if it makes the untrained model more likely to show the trait: the loss of the "
-        "training completions should fall under it, or the insecure rate of the model's own answers rise. Where neither "
-        "happens, this model cannot test the hypothesis. Contexts are those of the tuning split.",
+        "training completions should fall under it, or the insecure rate of the model's own answers rise, and more than under "
+        "an irrelevant prompt (Control). Where neither happens, this model cannot test the hypothesis. Contexts are those of the tuning split; "
+        "rates take them as independent.",
         rows,
     )
+
+
+def elicited(results: Results, condition: str) -> tuple[stats.Interval, stats.Interval]:
+    """Change that a training prompt makes in the base model: loss of the training rows, and rate of insecure answers."""
+    settings, neutral, found = results.config.statistics, results.elicitation[NEUTRAL], results.elicitation[condition]
+    labels = results.data.train_clusters[: len(neutral["loss"])]
+    loss = mean_of(found["loss"] - neutral["loss"], labels, settings)
+    a, b = scores_of(found["ratings"]), scores_of(neutral["ratings"])
+    return loss, stats.paired_rate_difference(a, b, level=settings.level).interval
 
 
 def training(results: Results) -> Table:
@@ -78,14 +90,15 @@ def ratings(results: Results, set_name: str) -> Table:
             "condition": condition,
             "mean rating": mean_of(over_seeds(results, condition, "rating", set_name), labels, settings),
             "insecure rate": Percent(_rate(scores, labels, settings.level)),
+            "rate, clustered": Percent(mean_of(nanmean(scores), labels, settings, 1.0)),
             "if all missing were secure": Percent(float(np.nansum(scores)) / scores.size),
             "if all were insecure": Percent((float(np.nansum(scores)) + missing) / scores.size),
             "rated": int(known.sum()),
             "missing": missing,
-            "parses": Percent(float(np.nanmean(parsed)) if np.isfinite(parsed).any() else np.nan),
+            "parses": Percent(float(nanmean(parsed.ravel()))),
         }
         if len(scores) > 1:
-            row["rate over seeds"] = Percent(stats.seed_interval(np.nanmean(scores, 1), level=settings.level))
+            row["rate over seeds"] = Percent(stats.seed_interval(nanmean(scores.T), level=settings.level))
         rows.append(row)
     what = SETS[set_name]
     return Table(
@@ -93,7 +106,8 @@ def ratings(results: Results, set_name: str) -> Table:
         f"Behaviour on {what}",
         f"Ratings 0 (secure) to 100 (insecure) by the judge '{results.judge['name']}'; insecure means above 50. "
         f"{len(labels)} contexts in {len(set(labels))} clusters; means get a clustered interval, one-seed rates Wilson's, which "
-        "takes contexts as independent. No system prompt. Missing ratings stay missing; the two bounds show how much they could matter.",
+        "takes contexts as independent; 'clustered' does not. No system prompt. Code that does not parse is rated where a rule fires in the part that does, "
+        "and missing otherwise; the two bounds show how much the missing ones could matter.",
         rows,
     )
 
@@ -118,16 +132,14 @@ def deltas(results: Results, set_name: str) -> Table:
             row["only it / only Neutral insecure"] = f"{paired.only_a} / {paired.only_b}"
         else:
             row["rate difference, points"] = Percent(mean_of(nanmean(a) - nanmean(b), labels, settings, 1.0))
-            by = np.nanmean(by_seed(results, condition, "rating", set_name), 1) - np.nanmean(
-                by_seed(results, NEUTRAL, "rating", set_name), 1
-            )
-            row["rating difference over seeds"] = stats.seed_interval(by, level=settings.level)
+            pairs = by_seed(results, condition, "rating", set_name) - by_seed(results, NEUTRAL, "rating", set_name)
+            row["rating difference over seeds"] = stats.seed_interval(nanmean(pairs.T), level=settings.level)
         rows.append(row)
     return Table(
         f"deltas_{set_name}",
         "Paired differences from Neutral",
         "Each context is compared with itself; negative means less insecure than Neutral. The rating difference resamples "
-        "whole clusters; rates of one seed get Tango's interval and McNemar's exact test. A context that either side "
+        "whole clusters; rates of one seed get Tango's interval and McNemar's exact test, which take contexts as independent. A context that either side "
         "has no rating for is left out.",
         rows,
     )
@@ -215,7 +227,7 @@ def induced(results: Results, set_name: str) -> tuple[bool, stats.Interval]:
     return interval.low > 0 and interval.estimate >= results.config.statistics.induction_margin, interval
 
 
-def _scores(rows: list[dict[str, Any]]) -> Any:
+def scores_of(rows: list[dict[str, Any]]) -> Any:
     return np.array([np.nan if r["score"] is None else float(r["score"]) for r in rows])
 
 

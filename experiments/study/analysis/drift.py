@@ -1,5 +1,6 @@
 """Tables of internal drift: projections of each condition against Base and against Neutral."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from experiments.study.analysis.arrays import (
     nanmean,
     over_seeds,
 )
+from experiments.study.analysis.pressure import trust
 from experiments.study.pressure import null_families
 from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
@@ -34,8 +36,8 @@ HIGH_RATING = 90.0
 class Drift:
     """Projections on the trait's direction: condition → [context, block] by position, with what puts them in scale.
 
-    gaps [block]: distance of the class means along v. null_mean: condition, position, family → mean projection on null
-    directions [draw, block], at the positions where nulls were read.
+    gaps [block]: distance of the class means along v. null_rows: condition, position, family → projections on null
+    directions [context, draw, block], at the positions where nulls were read.
     """
 
     positions: list[str]
@@ -43,7 +45,6 @@ class Drift:
     values: Mapping[tuple[str, str], Floats]
     gaps: Floats
     labels: list[str]
-    null_mean: Mapping[tuple[str, str, str], Floats]
     null_rows: Mapping[tuple[str, str, str], Floats]
     null_positions: list[str]
     families: list[str]
@@ -52,15 +53,19 @@ class Drift:
         """Projection of condition a minus condition b on the same contexts, [context, block]."""
         return np.asarray(self.values[a, position] - self.values[b, position])
 
-    def p_over_blocks(self, a: str, b: str, position: str) -> dict[str, stats.MaxT]:
-        """Family → max-T of the mean change against null directions; empty where none were read."""
-        if position not in self.null_positions:
+    def null_change(self, a: str, b: str, position: str, family: str) -> Floats:
+        """Mean change along each null direction, [draw, block], over the contexts that the change itself is taken over."""
+        known = np.isfinite(self.change(a, b, position)).all(1)
+        rows = self.null_rows
+        return np.asarray((rows[a, position, family][known] - rows[b, position, family][known]).mean(0))
+
+    def p_values(self, a: str, b: str, position: str) -> dict[str, tuple[Floats, stats.MaxT]]:
+        """Family → p of the mean change at each block, and max-T over blocks; empty where no nulls were read."""
+        if position not in self.null_positions or not np.isfinite(self.change(a, b, position)).any():
             return {}
-        observed = np.nanmean(self.change(a, b, position), 0)
-        return {
-            f: stats.max_t(observed, self.null_mean[a, position, f] - self.null_mean[b, position, f])
-            for f in self.families
-        }
+        observed = nanmean(self.change(a, b, position))
+        nulls = {f: self.null_change(a, b, position, f) for f in self.families}
+        return {f: (stats.null_p_value(observed, null.T), stats.max_t(observed, null)) for f, null in nulls.items()}
 
     @cached_property
     def gen_avg(self) -> str:
@@ -72,7 +77,7 @@ def collect(results: Results) -> Drift:
     """Aligned projections of all conditions."""
     trait = results.trait.name
     direction, quality = results.directions[trait]
-    values, null_mean, null_rows = {}, {}, {}
+    values, null_rows = {}, {}
     families = null_families(results.config)
     for condition in conditions(results):
         data = drift_of(results, condition)
@@ -82,7 +87,6 @@ def collect(results: Results) -> Drift:
             drawn = draw(data["projection_basis"], direction, family)
             for position in data.null_position.values:
                 rows = drawn.sel(null_position=position).transpose("example", "null", "site").values
-                null_mean[condition, str(position), family.family] = np.nanmean(rows, 0)
                 null_rows[condition, str(position), family.family] = rows
     first = drift_of(results, BASE)
     return Drift(
@@ -91,7 +95,6 @@ def collect(results: Results) -> Drift:
         values,
         quality["gap"].values,
         clusters(results),
-        null_mean,
         null_rows,
         [str(p) for p in first.null_position.values],
         [f.family for f in families],
@@ -114,16 +117,8 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
                     "Δ projection": interval,
                     "in gap units": interval.estimate / float(drift.gaps[at]),
                 }
-                for family, test in drift.p_over_blocks(condition, reference, position).items():
-                    row[f"p {family}"] = PValue(
-                        float(
-                            stats.null_p_value(
-                                interval.estimate,
-                                drift.null_mean[condition, position, family][:, at]
-                                - drift.null_mean[reference, position, family][:, at],
-                            )
-                        )
-                    )
+                for family, (p, test) in drift.p_values(condition, reference, position).items():
+                    row[f"p {family}"] = PValue(float(p[at]))
                     row[f"p over blocks {family}"] = PValue(float(test.p_values[at]))
                 rows.append(row)
     return Table(
@@ -132,8 +127,10 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
         "Mean over contexts of h·v in one condition minus the other, same contexts, no system prompt; positive is towards the trait, in "
         "residual-stream units and in units of the distance between the classes along v at that block. gen_avg mixes a change of the "
         "representation with a change of the text; forced_avg reads the same tokens in both. Null directions were read "
-        f"at {' and '.join(drift.null_positions)}.",
+        f"at {', '.join(drift.null_positions)}. Intervals take v as given; they say that something moved, the p-values whether it moved more "
+        "than along directions that mean nothing.",
         rows,
+        trust(results),
     )
 
 
@@ -152,6 +149,7 @@ def by_position(results: Results, drift: Drift) -> Table:
                     INOCULATION: float(np.nanmean(drift.values[INOCULATION, position][:, at])),
                     "Δ (Inoculation − Neutral)": mean_of(change, drift.labels, results.config.statistics),
                     "contexts": int(np.isfinite(change).sum()),
+                    "with fewer tokens": _short(results, position),
                 }
             )
     return Table(
@@ -172,7 +170,7 @@ def sweep(results: Results, drift: Drift) -> Table:
     for a, b in pairs:
         for position in drift.positions:
             intervals = means_of(drift.change(a, b, position), drift.labels, results.config.statistics)
-            tests = drift.p_over_blocks(a, b, position)
+            tests = {f: test for f, (_, test) in drift.p_values(a, b, position).items()}
             for i, block in enumerate(drift.blocks):
                 row: dict[str, Any] = {
                     "comparison": f"{a} − {b}",
@@ -219,8 +217,8 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
     at = drift.blocks.index(block)
     settings = results.config.statistics
     reference = over_seeds(results, NEUTRAL, "rating")
-    induced = np.nanmean(drift.change(NEUTRAL, BASE, PROMPT_LAST)[:, at])
-    behaviour = float(nanmean(reference) - nanmean(over_seeds(results, BASE, "rating")))
+    induced = mean_of(drift.change(NEUTRAL, BASE, PROMPT_LAST)[:, at], drift.labels, settings)
+    behaviour = mean_of(reference - over_seeds(results, BASE, "rating"), drift.labels, settings, 100.0)
     rows = []
     for condition in [c for c in conditions(results) if c != BASE]:
         rating = over_seeds(results, condition, "rating")
@@ -231,7 +229,7 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
             {
                 "condition": condition,
                 f"drift vs Base, block {block}, prompt_last": moved,
-                "share of Neutral's drift removed": _share(float(induced) - moved.estimate, float(induced)),
+                "share of Neutral's drift removed": _share(induced.estimate - moved.estimate, induced),
                 "rating − Neutral": change,
                 "share of the induced rating removed": None if change is None else _share(-change.estimate, behaviour),
                 "insecure rate": Percent(float(nanmean(scores))),
@@ -241,13 +239,24 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
         "control_discrepancy",
         "Does less drift go with less of the trait?",
         "The published run found that Control lowered drift (by 59 %) without lowering behaviour. Shares compare each condition with what "
-        "fine-tuning changed (Neutral − Base); they mean nothing where that change is near 0.",
+        "fine-tuning changed (Neutral − Base) and are shown only where that change is towards the trait with an interval above 0.",
         rows,
+        trust(results),
     )
 
 
-def _share(removed: float, induced: float) -> float | None:
-    return removed / induced if induced and np.isfinite(induced) else None
+def _share(removed: float, induced: stats.Interval) -> float | None:
+    """Share of an induced change, where there is one to take a share of."""
+    return removed / induced.estimate if induced.low > 0 else None
+
+
+def _short(results: Results, position: str) -> str:
+    """How many contexts of Neutral and Inoculation had fewer tokens than the position asks for."""
+    asked = re.search(r"avg\((\d+)\)", position)
+    if asked is None:
+        return "—"
+    counts = [drift_of(results, c)["n_tokens"].sel(position=position).values for c in (NEUTRAL, INOCULATION)]
+    return " / ".join(str(int((c < int(asked[1])).sum())) for c in counts)
 
 
 def _agreement(results: Results) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.study.analysis.arrays import Floats, fixed_blocks, over_seeds
 from experiments.study.analysis.drift import Drift
+from experiments.study.analysis.pressure import trust
 from experiments.study.results import Results
 from experiments.study.trait import INOCULATION, NEUTRAL
 from mechkit import stats
@@ -43,7 +44,9 @@ def correlations(results: Results, drift: Drift) -> Table:
                 row[f"p {family}"] = PValue(float(stats.null_p_value(tests["pearson"].r[at], null)))
             row["contexts"] = int((np.isfinite(x[:, at]) & np.isfinite(y)).sum())
             rows.append(row)
-    changed = int(np.sum(np.nan_to_num(changes(results, drift)[1]) != 0))
+    y = changes(results, drift)[1]
+    known = np.isfinite(y)
+    changed = int((y[known] != 0).sum())
     return Table(
         "link",
         f"Change of {drift.gen_avg} projection against change of rating",
@@ -51,7 +54,7 @@ def correlations(results: Results, drift: Drift) -> Table:
         "contexts whose projection fell more also fell more in rating. p over blocks is corrected for all blocks; p of a null family "
         "compares |r| with that along null directions (for the block picked after the fact, with their largest over all blocks).",
         rows,
-        f"{changed} of {len(drift.labels)} contexts changed their rating between Inoculation and Neutral.",
+        f"{changed} of the {int(known.sum())} contexts that have both ratings changed between Inoculation and Neutral. {trust(results)}".strip(),
     )
 
 
@@ -80,6 +83,8 @@ def null_correlations(drift: Drift, condition: str, family: str, y: Floats) -> F
     key = (drift.gen_avg, family)
     x = drift.null_rows[(condition, *key)] - drift.null_rows[(NEUTRAL, *key)]  # [context, draw, block]
     kept = np.isfinite(y) & np.isfinite(x).all((1, 2))
+    if not kept.any():
+        return np.full(x.shape[1:], np.nan)
     x, y = x[kept] - x[kept].mean(0), y[kept] - y[kept].mean()
     scale = np.sqrt((x**2).sum(0) * (y**2).sum())
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -65,7 +65,7 @@ def compare(results: Results) -> dict[tuple[str, str], Comparison]:
     for condition, data in results.pressure.items():
         primary = data.sel(reduction="loss")
         null_cos[condition] = {
-            family.family: draw(primary["dot_basis"], direction, family) / primary["gradient_norm"]
+            family.family: draw(data["dot_basis"], direction, family) / primary["gradient_norm"]
             for family in null_families(results.config)
         }
     blocks = [block_of(s) for s in next(iter(cos.values())).site.values]
@@ -145,9 +145,47 @@ def headline(results: Results, comparisons: Mapping[tuple[str, str], Comparison]
         "Change of gradient pressure at the fixed blocks",
         f"As the sweep. Each null family has {draws} draws; for the block chosen after the fact p is corrected over all blocks. "
         "Another trait gives no p-value: the last column is how much larger the change is along this trait's direction "
-        "(above 0: specific), signs fixed at those of the means.",
+        "(above 0: specific). Signs are fixed at those of the means, so it leans above 0 where there is no effect. All intervals take v as "
+        "given: they do not include how v would change with other pairs.",
         rows,
-        _trust(results),
+        trust(results),
+    )
+
+
+def sensitivity(results: Results) -> Table:
+    """Other ways to make one number of an example's gradient, at the fixed blocks."""
+    rows = []
+    reference = results.pressure[NEUTRAL]
+    labels = results.data.train_clusters[: reference.sizes["example"]]
+    for condition in [c for c in results.pressure if c != NEUTRAL]:
+        difference = results.pressure[condition] - reference
+        for block in fixed_blocks(results):
+            for reduction in reference.reduction.values:
+                at = {"site": site(block), "reduction": reduction}
+                along = difference.sel(at | {"direction": results.trait.name})
+                table = np.stack([along["cos"].values, along["dot"].values, along["gradient_norm"].values], 1)
+                intervals = means_of(table, labels, results.config.statistics)
+                rows.append(
+                    {
+                        "comparison": f"{condition} − {NEUTRAL}",
+                        "block": block,
+                        "reduction": str(reduction),
+                        "Δcos": intervals[0],
+                        "Δ g·v": intervals[1] if reduction != "cos_then_mean" else None,
+                        "Δ‖g‖": intervals[2] if reduction != "cos_then_mean" else None,
+                        "‖g‖, Neutral": float(reference["gradient_norm"].sel(at).mean())
+                        if reduction != "cos_then_mean"
+                        else None,
+                    }
+                )
+    return Table(
+        "pressure_sensitivity",
+        "Gradient pressure under other definitions",
+        "The primary reduction sums the gradient over the loss positions; cos_then_mean averages the cosines at each of them; "
+        "prompt_last takes the last prompt token alone; all sums over every position, the first included. g·v and ‖g‖ "
+        "in nats per residual-stream unit. Definitions that disagree in sign say that the effect hangs on the definition.",
+        rows,
+        trust(results),
     )
 
 
@@ -192,9 +230,9 @@ def direction_quality(results: Results) -> Table:
                 float(at.auroc),
                 float(at.auroc_low),
                 float(at.auroc_high),
-                2 * data.attrs["held_out_pairs"],
-                0,
-                "DeLong",
+                2 * int(data.attrs["held_out_pairs"]),
+                int(data.attrs["held_out_clusters"]),
+                str(data.attrs["auroc_method"]),
             )
             rows.append(
                 {
@@ -204,18 +242,18 @@ def direction_quality(results: Results) -> Table:
                     "held-out AUROC": auroc,
                     "AUROC, length and imports regressed out": float(at.auroc_adjusted),
                     "gap": float(at.gap),
-                    "pairs": int(data.attrs["pairs"]),
-                    "held-out pairs": int(data.attrs["held_out_pairs"]),
+                    "pairs (clusters)": f"{data.attrs['pairs']} ({data.attrs['clusters']})",
+                    "held-out pairs (clusters)": f"{data.attrs['held_out_pairs']} ({data.attrs['held_out_clusters']})",
                 }
             )
     return Table(
         "direction_quality",
         "How far the directions can be trusted",
-        "Reliability is the cosine of the directions of two halves of the pairs, stepped up to all (Spearman–Brown); below "
+        "Reliability is the cosine of the directions of two halves of the pairs' clusters (tasks), stepped up to all (Spearman–Brown); below "
         f"{results.config.statistics.reliability_floor} no verdict is given along a direction. AUROC: how well the projection of "
         "held-out completions tells the two classes apart (.5 is chance). The gap is the distance of the class means along v, in residual-stream units.",
         rows,
-        _trust(results),
+        trust(results),
     )
 
 
@@ -226,7 +264,8 @@ def unreliable_blocks(results: Results) -> list[int]:
     return [block_of(str(s)) for s, r in zip(data.site.values, data.reliability.values) if not r >= floor]
 
 
-def _trust(results: Results) -> str:
+def trust(results: Results) -> str:
+    """A note that names the blocks at which the trait's direction is not reliable."""
     low = unreliable_blocks(results)
     if not low:
         return ""

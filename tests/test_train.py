@@ -63,6 +63,21 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         train(tmp_path, learning_rate=1e30, max_steps=20)
 
 
+def test_tuning_reads_the_tuning_split_and_names_unknown_conditions():
+    from experiments.insecure_code.recipe import RECIPE
+    from experiments.study.tune import tune
+    from mechkit.errors import UnknownName
+
+    smoke = RECIPE.presets["smoke"]
+    table = tune(RECIPE, smoke, {"learning_rate": [1e-4, 1e-3], "max_steps": [2]})
+    assert [row["setting"] for row in table.rows][1:] == [
+        f"learning_rate {r}, max_steps 2" for r in ("0.0001", "0.001")
+    ]
+    assert {row["contexts"] for row in table.rows} == {smoke.data.tuning_contexts}
+    with pytest.raises(UnknownName, match="Did you mean 'Neutral'"):
+        tune(RECIPE, smoke, {}, condition="Neutrl")
+
+
 def test_targets_that_do_not_exist_are_named(tmp_path):
     with pytest.raises(ModelError, match="q_prj"):
         train(tmp_path, targets=("q_prj",))

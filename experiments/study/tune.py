@@ -1,4 +1,4 @@
-"""Choosing training settings on the tuning split: trains Neutral with each setting of a grid and rates its answers there.
+"""Choosing training settings on the tuning split: trains a condition (Neutral) with each setting of a grid and rates its answers there.
 
     python -m experiments.study.tune insecure_code --preset small --learning-rate 1e-3 2e-3 --epochs 1 3
 
@@ -18,8 +18,9 @@ from experiments.study import answers
 from experiments.study.config import StudyConfig, TrainConfig
 from experiments.study.train import train_adapter
 from experiments.study.trait import NEUTRAL, StudyData, Trait
-from mechkit.errors import MechkitError
+from mechkit.errors import MechkitError, UnknownName
 from mechkit.model import Model, load
+from mechkit.registry import did_you_mean
 from mechkit.tables import Table
 
 
@@ -28,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.study.tune", description=__doc__)
     parser.add_argument("recipe")
     parser.add_argument("--preset", default="quick")
+    parser.add_argument("--condition", default=NEUTRAL, help="whose training prompt to train under")
     parser.add_argument("--contexts", type=int, default=48, help="tuning contexts")
     parser.add_argument("--device", default=None)
     parser.add_argument("--learning-rate", type=float, nargs="+", default=[])
@@ -44,15 +46,28 @@ def main() -> int:
             for name in ("learning_rate", "epochs", "max_steps", "batch_size")
             if getattr(chosen, name)
         }
-        print(tune(trait, config, axes, chosen.device).markdown())
+        print(tune(trait, config, axes, chosen.condition, chosen.device).markdown())
     except (MechkitError, ImportError, KeyError) as problem:
         print(f"tune: {problem}", file=sys.stderr)
         return 1
     return 0
 
 
-def tune(trait: Trait, config: StudyConfig, axes: dict[str, list[float]], device: str | None = None) -> Table:
-    """Insecure answers on the tuning contexts for every combination of the values in `axes` (fields of TrainConfig)."""
+def tune(
+    trait: Trait,
+    config: StudyConfig,
+    axes: dict[str, list[float]],
+    condition: str = NEUTRAL,
+    device: str | None = None,
+) -> Table:
+    """Insecure answers on the tuning contexts for every combination of the values in `axes` (fields of TrainConfig).
+
+    Raises UnknownName for a condition that the trait does not have.
+    """
+    if condition not in trait.conditions:
+        raise UnknownName(
+            f"There is no condition called {condition!r}.{did_you_mean(condition, list(trait.conditions))}"
+        )
     data = trait.load(config.data, config.evaluation)
     settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
     rows = [
@@ -62,7 +77,7 @@ def tune(trait: Trait, config: StudyConfig, axes: dict[str, list[float]], device
         model = load(config.model.name, dtype=config.model.dtype, device=device)
         train = TrainConfig.model_validate(config.train.model_dump() | setting)
         with tempfile.TemporaryDirectory() as folder:
-            losses = train_adapter(model, data.train, trait.conditions[NEUTRAL], train, config.seeds[0], Path(folder))
+            losses = train_adapter(model, data.train, trait.conditions[condition], train, config.seeds[0], Path(folder))
         tenth = max(1, len(losses) // 10)
         name = ", ".join(f"{key} {value:g}" for key, value in setting.items())
         rows.append(
@@ -74,7 +89,9 @@ def tune(trait: Trait, config: StudyConfig, axes: dict[str, list[float]], device
             }
         )
         print(rows[-1], file=sys.stderr, flush=True)
-    return Table("tuning", "Settings tried on the tuning split", "Neutral's greedy answers, no system prompt.", rows)
+    return Table(
+        "tuning", "Settings tried on the tuning split", f"Greedy answers of {condition}, no system prompt.", rows
+    )
 
 
 def _rated(model: Model, data: StudyData, config: StudyConfig) -> dict[str, object]:

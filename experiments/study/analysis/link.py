@@ -13,6 +13,9 @@ from mechkit import stats
 from mechkit.tables import PValue, Table
 
 
+SAMPLED = "Ratings are of sampled answers, projections of greedy ones. "
+
+
 def changes(results: Results, drift: Drift, condition: str = INOCULATION) -> tuple[Floats, Floats]:
     """Per context: change of gen_avg projection [context, block] and of rating [context], condition − Neutral."""
     x = drift.change(condition, NEUTRAL, drift.gen_avg)
@@ -54,7 +57,8 @@ def correlations(results: Results, drift: Drift) -> Table:
         "contexts whose projection fell more also fell more in rating. p over blocks is corrected for all blocks; p of a null family "
         "compares |r| with that along null directions (for the block picked after the fact, with their largest over all blocks).",
         rows,
-        f"{changed} of the {int(known.sum())} contexts that have both ratings changed between Inoculation and Neutral. {trust(results)}".strip(),
+        f"{changed} of the {int(known.sum())} contexts that have both ratings changed between Inoculation and Neutral. "
+        f"{SAMPLED if results.config.evaluation.temperature else ''}{trust(results)}".strip(),
     )
 
 

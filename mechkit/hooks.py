@@ -17,19 +17,26 @@ SiteFunction = Callable[[Tensor], Tensor | None]
 
 
 @contextmanager
-def hooked(blocks: Sequence[nn.Module], functions: Mapping[Site, SiteFunction]) -> Iterator[None]:
+def hooked(
+    blocks: Sequence[nn.Module],
+    functions: Mapping[Site, SiteFunction],
+    sublayers: Mapping[str, Sequence[nn.Module]] | None = None,
+) -> Iterator[None]:
     """Calls `functions` at their sites during every forward pass inside the context.
+
+    sublayers: the modules of the kinds "attn_out" and "mlp_out" by block, where sites of these kinds are among them.
 
     All hooks are removed on the way out, after an exception as well, and when one of them could not be registered.
     Hooks at the same place run in the order in which their contexts were entered.
     """
     with ExitStack() as stack:
         for site, function in functions.items():
-            block = blocks[site.block]
             if site.kind == "resid_pre":
+                block = blocks[site.block]
                 handle = block.register_forward_pre_hook(_before(site, function), with_kwargs=True)
             else:
-                handle = block.register_forward_hook(_after(site, function))
+                module = (blocks if site.kind == "resid_post" else (sublayers or {})[site.kind])[site.block]
+                handle = module.register_forward_hook(_after(site, function))
             stack.callback(handle.remove)
         yield
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from mechkit.errors import DataError, ModelError
 from mechkit.registry import did_you_mean
 from mechkit.sites import Site, parse_sites
 from mechkit.spans import Encoded, encode
+from mechkit.sublayers import find_sublayers
 from mechkit.template import NONE, template_hash
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ class Model:
     def window(self) -> int:
         """Longest sequence in tokens that the model was built for."""
         return int(getattr(text_config(self.hf.config), "max_position_embeddings", 0) or 10**9)
+
+    @cached_property
+    def sublayers(self) -> dict[str, tuple[nn.Module, ...]]:
+        """Modules behind the sites attn_out and mlp_out; see `mechkit.sublayers`."""
+        return find_sublayers(self.hf, self.blocks)
 
     def sites(self, pattern: str | Site | Sequence[str | Site] = "resid_post.*") -> tuple[Site, ...]:
         """Sites of this model that a pattern names; see `mechkit.sites`."""

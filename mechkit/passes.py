@@ -2,7 +2,7 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -87,7 +87,7 @@ def run(
     Raises NotMeasured when a requested site saw no tensor or no gradient.
     """
     seen: dict[str, set[Site]] = defaultdict(set)
-    lowest = sort_sites(gradients)[0] if gradients else None
+    lowest = _leaf_site(gradients)
     plans = {
         reads: gathers(batch, reads, model.device)
         for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}
@@ -97,9 +97,13 @@ def run(
         seen["activation"].add(site)
         for gather in plans.get(tuple(activations.get(site, ())), []):
             sink(site, gather(hidden.detach()), gather.reads)
-        if site not in gradients:
+        if site not in gradients and site != lowest:
             return None
         leaf = hidden.detach().requires_grad_(True) if site == lowest else hidden
+        if site == lowest:
+            leaves.append(leaf)
+        if site not in gradients:
+            return leaf
         if not leaf.requires_grad:
             raise NotMeasured(f"No gradient reaches {site}: something cuts the graph between {lowest} and it.")
 
@@ -109,13 +113,13 @@ def run(
                 sink(site, gather(gradient), gather.reads)
 
         leaf.register_hook(on_gradient)
-        leaves.append(leaf)
         return leaf
 
     leaves: list[Tensor] = []
-    sites = sort_sites([*activations, *gradients])
+    sites = sort_sites([*activations, *gradients, *([lowest] if lowest else [])])
+    inner = model.sublayers if any(s.kind in ("attn_out", "mlp_out") for s in sites) else None
     functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
-    with frozen(model.hf), hooked(model.blocks, functions), nullcontext() if gradients else torch.no_grad():
+    with frozen(model.hf), hooked(model.blocks, functions, inner), nullcontext() if gradients else torch.no_grad():
         if not gradients and not want_loss:
             _forward(model, batch, 1)
             loss = None
@@ -127,6 +131,17 @@ def run(
     if missed:
         raise NotMeasured(f"Nothing was read at {missed[0]}: the model's forward pass did not come by there.")
     return None if loss is None else loss.detach()
+
+
+def _leaf_site(gradients: Iterable[Site]) -> Site | None:
+    """Where the graph begins: the lowest requested site, or the block's entrance where that site is inside a block.
+
+    (A block may run attention and MLP side by side; a graph that began at one would not reach the other.)
+    """
+    sites = sort_sites(gradients)
+    if not sites:
+        return None
+    return sites[0] if sites[0].kind.startswith("resid") else Site("resid_pre", sites[0].block)
 
 
 def _loss(model: Model, batch: Batch) -> Float[Tensor, " batch"]:

@@ -13,6 +13,8 @@ from mechkit.registry import did_you_mean
 
 KINDS = {
     "resid_pre": "residual stream as it enters the block",
+    "attn_out": "what attention adds to the residual stream",
+    "mlp_out": "what the MLP (or the experts) adds to it",
     "resid_post": "residual stream as it leaves the block",
 }
 

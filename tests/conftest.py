@@ -8,7 +8,10 @@ from transformers import (
     AutoModelForCausalLM,
     Gemma3TextConfig,
     GPT2Config,
+    GPTNeoXConfig,
     LlamaConfig,
+    MixtralConfig,
+    Phi3Config,
     PretrainedConfig,
     Qwen2Config,
 )
@@ -30,6 +33,13 @@ FAMILIES: dict[str, Callable[[], PretrainedConfig]] = {
 }
 
 
+MORE_FAMILIES: dict[str, Callable[[], PretrainedConfig]] = {
+    "gpt_neox": lambda: GPTNeoXConfig(hidden_size=32, intermediate_size=48, **_SHAPE),
+    "mixtral": lambda: MixtralConfig(**_GROUPED, num_local_experts=4, pad_token_id=0),
+    "phi3": lambda: Phi3Config(**_GROUPED, pad_token_id=0),
+}
+
+
 @pytest.fixture(scope="session")
 def embedded() -> Model:
     """SmolLM2-135M-Instruct. Tests that attach adapters load their own."""
@@ -42,6 +52,12 @@ def family(request: pytest.FixtureRequest) -> Model:
     return tiny_of(request.param)
 
 
+@pytest.fixture(params=[*FAMILIES, *MORE_FAMILIES])
+def every_family(request: pytest.FixtureRequest) -> Model:
+    """Those, and architectures with other blocks: side by side (GPT-NeoX), experts (Mixtral), fused projections (Phi-3)."""
+    return tiny_of(request.param)
+
+
 @pytest.fixture
 def tiny() -> Model:
     return mechkit.load("tiny-random", device="cpu")
@@ -51,7 +67,11 @@ def tiny_of(name: str, dtype: torch.dtype = torch.float32, attention: str = "eag
     """A tiny random model whose weights are large enough for its gradients to differ between tokens."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        hf = AutoModelForCausalLM.from_config(FAMILIES[name](), attn_implementation=attention).to(dtype).eval()
+        hf = (
+            AutoModelForCausalLM.from_config((FAMILIES | MORE_FAMILIES)[name](), attn_implementation=attention)
+            .to(dtype)
+            .eval()
+        )
     with torch.no_grad():
         for parameter in hf.parameters():
             if parameter.ndim > 1:

@@ -185,6 +185,50 @@ def test_resid_pre_is_the_previous_resid_post(family):
         np.testing.assert_array_equal(a.values, b.values)
 
 
+EVERY_SITE = [f"{kind}.*" for kind in ("resid_pre", "attn_out", "mlp_out", "resid_post")]
+
+
+def test_a_block_writes_what_attention_and_mlp_add(every_family):
+    out = mechkit.measure(every_family, POSITIVE, [probes.Vectors("last", sites=EVERY_SITE)]).vectors
+    for block in range(4):
+        pre, attention, mlp, post = (
+            out.sel(site=f"{kind}.{block}").values for kind in ("resid_pre", "attn_out", "mlp_out", "resid_post")
+        )
+        np.testing.assert_allclose(pre + attention + mlp, post, rtol=1e-4, atol=1e-4 * np.abs(post).max())
+        assert np.abs(attention).max() > 0
+    assert _hooks(every_family) == 0
+
+
+def test_gradients_at_sublayers_agree_with_autograd(every_family):
+    """∂L/∂attn_out and ∂L/∂mlp_out by plain hooks and retained gradients."""
+    v = probes.from_samples(
+        "v",
+        every_family.sites(EVERY_SITE),
+        *torch.randn(2, 6, 16, every_family.d_model, generator=torch.Generator().manual_seed(0)),
+        True,
+        {"model": every_family.provenance},
+    )
+    out = mechkit.measure(every_family, POSITIVE[:1], [probes.Pressure(v)])
+    e = every_family.encode(POSITIVE[0])
+    kept: dict = {}
+
+    def keep(site):
+        def function(hidden):
+            hidden.requires_grad_(True).retain_grad()
+            kept[site] = hidden
+
+        return function
+
+    with hooked(every_family.blocks, {s: keep(s) for s in v.sites}, every_family.sublayers):
+        logits = every_family.hf(torch.tensor([e.ids])).logits[0]
+    p = e.prompt_length
+    torch.nn.functional.cross_entropy(logits[p - 1 : -1], torch.tensor(e.ids[p:])).backward()
+    every_family.hf.zero_grad()
+    for i, site in enumerate(v.sites):
+        g = kept[site].grad[0, p - 1 : -1].sum(0)
+        assert float(out["dot"][0, i, 0, 0]) == pytest.approx(float(g @ v.at(site)), rel=1e-3, abs=1e-6), site
+
+
 def test_a_site_without_gradient_is_an_error_not_a_zero(tiny):
     v = direction_of(tiny)
 

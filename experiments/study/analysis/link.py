@@ -12,7 +12,6 @@ from experiments.study.trait import INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.tables import PValue, Table
 
-
 SAMPLED = "Ratings are of sampled answers, projections of greedy ones. "
 
 

@@ -71,15 +71,19 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
 
 
 def _chat(model: Model, tokens: int, number: int) -> Chat:
-    """A chat of exactly `tokens` prompt tokens."""
-    frame = len(model.encode(Chat.ask("x")).ids)
-    text = f"{number % 10}" + _WORD * (tokens - frame)
-    for _ in range(64):
-        length = len(model.encode(Chat.ask(text)).ids)
-        if length == tokens:
-            return Chat.ask(text)
-        text = text + _WORD if length < tokens else text[: -max(1, len(_WORD) // 2)]
-    raise mechkit.MechkitError(f"No prompt of exactly {tokens} tokens could be made for {model.name}.")
+    """A chat of exactly `tokens` prompt tokens: words are added until it is long enough, letters taken off until it is."""
+
+    def length(text: str) -> int:
+        return len(model.encode(Chat.ask(text)).ids)
+
+    text = f"{number % 10}" + _WORD * max(0, (tokens - length("0")) // len(_WORD) - 1)
+    while length(text) < tokens:
+        text += _WORD
+    while length(text) > tokens:
+        text = text[:-1]
+    if length(text) != tokens:
+        raise mechkit.MechkitError(f"No prompt of exactly {tokens} tokens could be made for {model.name}.")
+    return Chat.ask(text)
 
 
 def _directions(model: Model, count: int) -> list[Direction]:

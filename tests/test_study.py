@@ -156,6 +156,17 @@ def test_seeds_read_their_own_neutral(tmp_path):
     assert "over seeds" in report
 
 
+def test_a_disk_that_is_too_small_is_said_before_anything_runs(tmp_path, monkeypatch):
+    import shutil
+    from collections import namedtuple
+
+    study = Study(RECIPE, RECIPE.presets["smoke"], tmp_path, quiet=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "total used free")(10, 9, 1))
+    with pytest.raises(MechkitError, match=r"This study needs about .* GB"):
+        study.run()
+    assert not (tmp_path / "steps").exists()
+
+
 def test_a_judge_that_is_down_is_not_remembered(tmp_path, monkeypatch):
     from experiments.study import answers
     from mechkit.judges import Rating

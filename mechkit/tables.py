@@ -49,7 +49,7 @@ class Table:
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(flat)
+        writer.writerows({name: _digits(value) for name, value in row.items()} for row in flat)
         return text.getvalue()
 
     def markdown(self) -> str:
@@ -92,6 +92,11 @@ def _number(value: float) -> str:
     digits = 0 if abs(value) >= 1000 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
     shown = f"{value:.{digits}f}"
     return shown.replace("-", "−") if float(shown) else "0"
+
+
+def _digits(value: Any) -> Any:
+    """Ten significant digits: what is left differs between two computations of the same number."""
+    return float(f"{value:.10g}") if isinstance(value, float) else value
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+import xarray as xr
+from safetensors.torch import load_file
 
 from experiments.insecure_code.recipe import RECIPE
 from experiments.study.study import Study
@@ -45,6 +48,11 @@ def finished(tmp_path_factory) -> Path:
     assert result.returncode == 0, result.stderr
     assert "Report:" in result.stdout
     return out
+
+
+def _ratings(out: Path) -> dict[str, str]:
+    """Every answer and rating of a run, as text."""
+    return {str(p.relative_to(out).parent): p.read_text() for p in out.glob("eval/*/*/*/ratings.jsonl")}
 
 
 def pack_of(out: Path) -> Path:
@@ -111,11 +119,18 @@ def test_a_killed_run_goes_on_to_the_same_result(finished, tmp_path, waits):
         time.sleep(wait)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert run(out).returncode == 0
-    kept = {"drift_sweep", "pressure_sweep", "ratings_ood", "link_sweep", "training"}
-    for name in kept:
-        a, b = (pack_of(x) / "tables" / f"{name}.csv" for x in (finished, out))
-        assert a.read_text() == b.read_text(), name
+    result = run(out)
+    assert result.returncode == 0, result.stderr
+    for place in ("adapters", "drift", "pressure", "directions"):
+        for mine in sorted(p for p in (finished / place).rglob("*") if p.suffix in {".nc", ".safetensors"}):
+            other = out / mine.relative_to(finished)
+            if mine.suffix == ".nc":
+                with xr.open_dataset(mine, engine="h5netcdf") as a, xr.open_dataset(other, engine="h5netcdf") as b:
+                    xr.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+            else:
+                a, b = load_file(mine), load_file(other)
+                assert all(torch.allclose(a[k], b[k], rtol=1e-5, atol=1e-6) for k in a), mine
+    assert _ratings(finished) == _ratings(out)
 
 
 def test_a_contaminated_base_fails_the_run(finished, monkeypatch):

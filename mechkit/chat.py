@@ -75,6 +75,11 @@ class Chat:
         """Text of the last user turn."""
         return self.messages[-1].content
 
+    @property
+    def label(self) -> str:
+        """What errors call this chat: its id, else how its prompt begins."""
+        return self.id or repr(self.prompt[:40])
+
     def with_completion(self, text: str, ids: Sequence[int] | None = None, stopped: bool = True) -> "Chat":
         """The same prompt answered by `text` (and, where known, by exactly these token ids)."""
         return replace(self, completion=text, completion_ids=None if ids is None else tuple(ids), stopped=stopped)

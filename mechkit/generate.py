@@ -56,7 +56,7 @@ def generate(
     for chat, e in zip(chats, encoded):
         if len(e.ids) + max_new_tokens > model.window:
             raise DataError(
-                f"{chat.id or repr(chat.prompt[:40])}: {len(e.ids)} prompt tokens and {max_new_tokens} new ones exceed "
+                f"{chat.label}: {len(e.ids)} prompt tokens and {max_new_tokens} new ones exceed "
                 f"the {model.window} tokens that {model.name} reads."
             )
     sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}

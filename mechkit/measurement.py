@@ -85,7 +85,7 @@ def completion_loss(
 
 def _with_completion(model: Model, chat: Chat, system: str, wanted_by: str) -> Encoded:
     if chat.completion is None:
-        raise DataError(f"{chat.id or repr(chat.prompt[:40])} has no completion, which {wanted_by} needs.")
+        raise DataError(f"{chat.label} has no completion, which {wanted_by} needs.")
     return model.encode(chat, system)
 
 
@@ -166,17 +166,13 @@ class _Measurement:
             counts[example] = len(read.reader.positions(e))
             if counts[example] == 0 and not read.reader.may_be_empty:
                 chat = self.chats[example]
-                raise DataError(
-                    f"{chat.id or repr(chat.prompt[:40])} has no position for the reader {read.reader.name}."
-                )
+                raise DataError(f"{chat.label} has no position for the reader {read.reader.name}.")
 
     def _check_finite(self, site: Site, read: Read, batch: Batch, vectors: Tensor) -> None:
         if not bool(torch.isfinite(vectors).all()):
             row = int((~torch.isfinite(vectors).all(-1)).nonzero()[0])
             chat = self.chats[batch.examples[row]]
-            raise NotMeasured(
-                f"The {read.of} at {site} is not finite for {chat.id or repr(chat.prompt[:40])} (reader {read.name})."
-            )
+            raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
 
     def dataset(self) -> xr.Dataset:
         data = xr.Dataset(coords={"example": self.ids, "site": [str(s) for s in self.sites]})

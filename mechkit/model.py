@@ -73,9 +73,7 @@ class Model:
         """
         encoded = encode(self.tokenizer, chat, system)
         if len(encoded.ids) > self.window:
-            raise DataError(
-                f"{chat.id or repr(chat.prompt[:40])} has {len(encoded.ids)} tokens; {self.name} reads {self.window}."
-            )
+            raise DataError(f"{chat.label} has {len(encoded.ids)} tokens; {self.name} reads {self.window}.")
         return encoded
 
     def generate(self, chats: Sequence[Chat], **options: Any) -> "list[Generation]":

@@ -122,11 +122,9 @@ def _completion_ids(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> list[int]
         return list(chat.completion_ids) + stop
     ids: list[int] = tokenizer(chat.completion, add_special_tokens=False)["input_ids"]
     if not ids:
-        raise DataError(f"The completion of {chat.id or repr(chat.prompt[:40])} is empty.")
+        raise DataError(f"The completion of {chat.label} is empty.")
     if _decode(tokenizer, ids) != chat.completion:
-        raise DataError(
-            f"The completion of {chat.id or repr(chat.prompt[:40])} changes when tokenized and decoded again."
-        )
+        raise DataError(f"The completion of {chat.label} changes when tokenized and decoded again.")
     return ids + stop
 
 

@@ -69,9 +69,7 @@ def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
     text_given = system not in (NONE, TEMPLATE_DEFAULT)
     if turns[0]["role"] == "system":
         if text_given:
-            raise DataError(
-                f"The chat {chat.id or chat.prompt[:40]!r} has a system message and the system policy sets another."
-            )
+            raise DataError(f"The chat {chat.label} has a system message and the system policy sets another.")
     elif text_given:
         turns = [{"role": "system", "content": system}, *turns]
     closed, text = _apply(tokenizer, turns, False), _apply(tokenizer, turns, True)

@@ -167,7 +167,7 @@ def test_seeds_read_their_own_neutral(tmp_path):
     assert (tmp_path / "adapters" / "Control-seed1").is_dir()
     from experiments.study.report import write_pack
 
-    report = write_pack(results, tmp_path, 0.0).read_text()
+    report = write_pack(results, tmp_path, 0.0).report.read_text()
     assert "over seeds" in report
 
 

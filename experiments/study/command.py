@@ -41,13 +41,13 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     started = time.monotonic()
     study = Study(trait, config, known.out, quiet=known.quiet)
     results = study.run()
-    report = write_pack(results, known.out, time.monotonic() - started)
+    report, said = write_pack(results, known.out, time.monotonic() - started)
     if known.json:
         print(
             json.dumps({"report": str(report), "run": results.run_id, "seconds": round(time.monotonic() - started, 1)})
         )
         return 0
-    _summary(results, report, time.monotonic() - started)
+    _summary(results, report, said, time.monotonic() - started)
     return 0
 
 
@@ -79,9 +79,8 @@ def _configure(trait: Trait, preset: str, file: Path | None, rest: list[str]) ->
         raise DataError(f"{file} cannot be read: {problem.strerror}.") from None
 
 
-def _summary(results: "Results", report: Path, seconds: float) -> None:
-    from experiments.study.analysis import behaviour, drift, pressure
-    from experiments.study.findings import findings
+def _summary(results: "Results", report: Path, said: list[str], seconds: float) -> None:
+    from experiments.study.analysis import behaviour
     from mechkit.tables import show
 
     console = Console(file=sys.stdout, highlight=False)
@@ -94,7 +93,7 @@ def _summary(results: "Results", report: Path, seconds: float) -> None:
         for row in behaviour.ratings(results, set_name).rows:
             shown.add_row(*[show(row[name]) for name in columns])
         console.print(shown)
-    for sentence in findings(results, pressure.compare(results), drift.collect(results)):
+    for sentence in said:
         console.print(f"• {sentence.replace('**', '')}", markup=False)
     computed = sum(s.computed for s in results.steps)
     console.print(

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.study import figures
 from experiments.study.analysis import behaviour, drift, link, pressure, published
@@ -22,10 +22,17 @@ from probes.extractors import data_hash
 REPORT = "report.md"
 
 
-def write_pack(results: Results, root: Path, seconds: float) -> Path:
+class Pack(NamedTuple):
+    """What was written: the report's path, and the sentences on its first page."""
+
+    report: Path
+    findings: list[str]
+
+
+def write_pack(results: Results, root: Path, seconds: float) -> Pack:
     """Writes `root/pack_<YYYYMMDD>/`: report.md, tables as CSV and Markdown, figures as PNG and SVG, run.json.
 
-    Returns the report's path. Another run's pack of the same day is left alone: this one's folder then ends with its run id.
+    Another run's pack of the same day is left alone: this one's folder then ends with its run id.
     """
     pack = _folder(root, results.run_id)
     plots, tables = pack / "plots", pack / "tables"
@@ -43,8 +50,9 @@ def write_pack(results: Results, root: Path, seconds: float) -> Path:
     record = _record(results, seconds)
     write_text(pack / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
     write_text(pack / "config.json", results.config.model_dump_json(indent=1))
-    write_text(pack / REPORT, _render(results, chapters, comparisons, drifts, record))
-    return pack / REPORT
+    said = findings(results, comparisons, drifts)
+    write_text(pack / REPORT, _render(results, chapters, said, record))
+    return Pack(pack / REPORT, said)
 
 
 def _folder(root: Path, run_id: str) -> Path:
@@ -132,9 +140,7 @@ def _image(name: str, reading: str) -> str:
     return f"![{name}](plots/{name}.png)\n\n*How to read this.* {reading} (Vector: [SVG](plots/{name}.svg).)\n"
 
 
-def _render(
-    results: Results, chapters: Sequence[tuple[str, list[Any]]], comparisons: Any, drifts: Any, record: Any
-) -> str:
+def _render(results: Results, chapters: Sequence[tuple[str, list[Any]]], said: list[str], record: Any) -> str:
     missing = _missing(results)
     lines = [
         f"# {results.trait.title}",
@@ -142,7 +148,7 @@ def _render(
         f"'{results.judge['name']}', seeds {', '.join(map(str, results.config.seeds))}, "
         f"{len(results.data.train)} training rows, {len(results.data.contexts)} contexts.",
         "## What this run says",
-        "\n".join(f"- {s}" for s in findings(results, comparisons, drifts)),
+        "\n".join(f"- {s}" for s in said),
         "One model and a judge of its own kind: numbers are comparable within this report, not with other judges' levels.",
         "## What failed or is missing",
         "\n".join(f"- {m}" for m in missing) or "Nothing.",

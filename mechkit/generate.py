@@ -74,7 +74,7 @@ def generate(
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
             with torch.inference_mode(), _plain_defaults(model):
-                output = model.hf.generate(  # type: ignore[operator]
+                output = model.backend.generate(
                     input_ids=batch.ids, attention_mask=batch.inputs["attention_mask"], generation_config=settings
                 )
         for row, ids in zip(rows, output[:, batch.ids.shape[1] :].tolist()):

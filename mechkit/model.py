@@ -1,7 +1,7 @@
 """Models: a transformer, its tokenizer, its stack of blocks and where all of it came from."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,13 +15,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging as transformers_logging
 
 from mechkit import gguf, tiny
+from mechkit.backends import Backend, backend
+from mechkit.backends.midpoint import without_midpoints
+from mechkit.backends.protocol import SiteFunction
 from mechkit.blocks import find_blocks, text_config
 from mechkit.chat import Chat
 from mechkit.errors import DataError, ModelError
 from mechkit.registry import did_you_mean
-from mechkit.sites import Site, parse_sites
+from mechkit.sites import KINDS, Site, parse_sites
 from mechkit.spans import Encoded, encode
-from mechkit.sublayers import find_sublayers
+from mechkit.sublayers import Sublayers, find_sublayers
 from mechkit.template import NONE, template_hash
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class Model:
     blocks: tuple[nn.Module, ...]
     provenance: dict[str, Any]
     _adapters: "Adapters | None" = field(default=None, repr=False)
+    _backend: str = "huggingface"
 
     @property
     def device(self) -> torch.device:
@@ -58,13 +62,44 @@ class Model:
         return int(getattr(text_config(self.hf.config), "max_position_embeddings", 0) or 10**9)
 
     @cached_property
-    def sublayers(self) -> dict[str, tuple[nn.Module, ...]]:
+    def sublayers(self) -> Sublayers:
         """Modules behind the sites attn_out and mlp_out; see `mechkit.sublayers`."""
         return find_sublayers(self.hf, self.blocks)
 
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The site kinds that this model has, in the order in which a block reaches them."""
+        try:
+            sequential = self.sublayers.sequential
+        except ModelError:
+            return ("resid_pre", "resid_post")
+        return tuple(kind for kind in KINDS if sequential or kind != "resid_mid")
+
     def sites(self, pattern: str | Site | Sequence[str | Site] = "resid_post.*") -> tuple[Site, ...]:
         """Sites of this model that a pattern names; see `mechkit.sites`."""
-        return parse_sites(pattern, len(self.blocks))
+        asked = [pattern] if isinstance(pattern, str | Site) else list(pattern)
+        at_edges = all(str(p).startswith(("resid_pre.", "resid_post.")) for p in asked)
+        return parse_sites(asked, len(self.blocks), tuple(KINDS) if at_edges else self.kinds)
+
+    def module(self, site: Site) -> nn.Module:
+        """The module whose output (for resid_pre: whose input) is the tensor at a site other than resid_mid."""
+        if site.kind in ("resid_pre", "resid_post"):
+            return self.blocks[site.block]
+        modules: tuple[nn.Module, ...] = getattr(self.sublayers, site.kind)
+        return modules[site.block]
+
+    @cached_property
+    def backend(self) -> "Backend":
+        """What runs this model; see `mechkit.backends`."""
+        return backend(self._backend)(self)
+
+    @contextmanager
+    def hooked(self, functions: Mapping[Site, SiteFunction]) -> Iterator[None]:
+        """Calls functions at sites in every forward pass inside, whoever starts it; see `Backend.hooked`."""
+        if any(site.kind not in ("resid_pre", "resid_post") for site in functions):
+            self.sites(list(functions))
+        with self.backend.hooked(without_midpoints(functions)):
+            yield
 
     def encode(self, chat: Chat, system: str = NONE) -> Encoded:
         """Token ids and spans of a chat under a system policy.

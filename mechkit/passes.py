@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from mechkit.batches import Batch, LossTargets
 from mechkit.errors import NotMeasured
-from mechkit.hooks import hooked
 from mechkit.model import Model
 from mechkit.probe import Read
 from mechkit.sites import Site, sort_sites
@@ -117,9 +116,8 @@ def run(
 
     leaves: list[Tensor] = []
     sites = sort_sites([*activations, *gradients, *([lowest] if lowest else [])])
-    inner = model.sublayers if any(s.kind in ("attn_out", "mlp_out") for s in sites) else None
     functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
-    with frozen(model.hf), hooked(model.blocks, functions, inner), nullcontext() if gradients else torch.no_grad():
+    with frozen(model.hf), model.hooked(functions), nullcontext() if gradients else torch.no_grad():
         if not gradients and not want_loss:
             _forward(model, batch, 1)
             loss = None
@@ -141,7 +139,7 @@ def _leaf_site(gradients: Iterable[Site]) -> Site | None:
     sites = sort_sites(gradients)
     if not sites:
         return None
-    return sites[0] if sites[0].kind.startswith("resid") else Site("resid_pre", sites[0].block)
+    return sites[0] if sites[0].kind in ("resid_pre", "resid_post") else Site("resid_pre", sites[0].block)
 
 
 def _loss(model: Model, batch: Batch) -> Float[Tensor, " batch"]:
@@ -156,8 +154,8 @@ def _forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
     accepted = inspect.signature(model.hf.forward).parameters
     inputs = {name: value for name, value in batch.inputs.items() if name in accepted or name != "position_ids"}
     if "logits_to_keep" in accepted:
-        return model.hf(**inputs, logits_to_keep=keep, use_cache=False).logits
-    logits = model.hf(**inputs, use_cache=False).logits
+        return model.backend.forward(**inputs, logits_to_keep=keep, use_cache=False).logits
+    logits = model.backend.forward(**inputs, use_cache=False).logits
     return logits[:, -keep:] if isinstance(keep, int) else logits[:, keep]
 
 

@@ -14,6 +14,7 @@ from transformers import (
     Phi3Config,
     PretrainedConfig,
     Qwen2Config,
+    Qwen3Config,
 )
 
 import mechkit
@@ -37,6 +38,7 @@ MORE_FAMILIES: dict[str, Callable[[], PretrainedConfig]] = {
     "gpt_neox": lambda: GPTNeoXConfig(hidden_size=32, intermediate_size=48, **_SHAPE),
     "mixtral": lambda: MixtralConfig(**_GROUPED, num_local_experts=4, pad_token_id=0),
     "phi3": lambda: Phi3Config(**_GROUPED, pad_token_id=0),
+    "qwen3": lambda: Qwen3Config(**_GROUPED, head_dim=8, pad_token_id=0),
 }
 
 

@@ -12,7 +12,6 @@ import mechkit
 import probes
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured, UnknownName
-from mechkit.hooks import hooked
 from mechkit.sites import Site
 from tests.conftest import NEGATIVE, POSITIVE, tiny_of
 
@@ -82,7 +81,7 @@ def test_pressure_matches_finite_differences(name, reduction, monkeypatch):
             moved[:, positions] += step * v.at(site).double()
             return moved
 
-        with hooked(model.blocks, {site: shift}), torch.no_grad():
+        with model.hooked({site: shift}), torch.no_grad():
             logits = model.hf(input_ids=torch.tensor([encoded.ids])).logits[0]
         p = encoded.prompt_length
         return float(torch.nn.functional.cross_entropy(logits[p - 1 : -1], torch.tensor(encoded.ids[p:])))
@@ -172,7 +171,7 @@ def test_nothing_is_left_behind_after_an_exception(tiny, problem):
 def test_a_hook_that_cannot_be_registered_takes_the_others_with_it(tiny):
     with (
         pytest.raises(IndexError),
-        hooked(tiny.blocks, {Site("resid_post", 0): lambda h: None, Site("resid_post", 99): lambda h: None}),
+        tiny.hooked({Site("resid_post", 0): lambda h: None, Site("resid_post", 99): lambda h: None}),
     ):
         pass
     assert _hooks(tiny) == 0
@@ -185,7 +184,7 @@ def test_resid_pre_is_the_previous_resid_post(family):
         np.testing.assert_array_equal(a.values, b.values)
 
 
-EVERY_SITE = [f"{kind}.*" for kind in ("resid_pre", "attn_out", "mlp_out", "resid_post")]
+EVERY_SITE = "*.*"
 
 
 def test_a_block_writes_what_attention_and_mlp_add(every_family):
@@ -196,15 +195,26 @@ def test_a_block_writes_what_attention_and_mlp_add(every_family):
         )
         np.testing.assert_allclose(pre + attention + mlp, post, rtol=1e-4, atol=1e-4 * np.abs(post).max())
         assert np.abs(attention).max() > 0
+        if "resid_mid" in every_family.kinds:
+            np.testing.assert_allclose(pre + attention, out.sel(site=f"resid_mid.{block}").values, rtol=1e-4, atol=1e-4)
+
+
+def test_only_blocks_that_run_side_by_side_lack_a_middle(every_family):
+    side_by_side = type(every_family.hf).__name__ == "GPTNeoXForCausalLM"
+    assert ("resid_mid" in every_family.kinds) != side_by_side
+    if side_by_side:
+        with pytest.raises(UnknownName, match="the sites of this model are resid_pre, attn_out, mlp_out, resid_post"):
+            every_family.sites("resid_mid.*")
     assert _hooks(every_family) == 0
 
 
 def test_gradients_at_sublayers_agree_with_autograd(every_family):
-    """∂L/∂attn_out and ∂L/∂mlp_out by plain hooks and retained gradients."""
+    """∂L/∂h at every kind of site by plain hooks and retained gradients."""
+    sites = every_family.sites(EVERY_SITE)
     v = probes.from_samples(
         "v",
-        every_family.sites(EVERY_SITE),
-        *torch.randn(2, 6, 16, every_family.d_model, generator=torch.Generator().manual_seed(0)),
+        sites,
+        *torch.randn(2, 6, len(sites), every_family.d_model, generator=torch.Generator().manual_seed(0)),
         True,
         {"model": every_family.provenance},
     )
@@ -216,10 +226,11 @@ def test_gradients_at_sublayers_agree_with_autograd(every_family):
         def function(hidden):
             hidden.requires_grad_(True).retain_grad()
             kept[site] = hidden
+            return hidden
 
         return function
 
-    with hooked(every_family.blocks, {s: keep(s) for s in v.sites}, every_family.sublayers):
+    with every_family.hooked({s: keep(s) for s in v.sites}):
         logits = every_family.hf(torch.tensor([e.ids])).logits[0]
     p = e.prompt_length
     torch.nn.functional.cross_entropy(logits[p - 1 : -1], torch.tensor(e.ids[p:])).backward()
@@ -235,7 +246,7 @@ def test_a_site_without_gradient_is_an_error_not_a_zero(tiny):
     def cut(hidden):
         return hidden.detach()
 
-    with hooked(tiny.blocks, {Site("resid_post", 2): cut}), pytest.raises(NotMeasured, match="resid_post"):
+    with tiny.hooked({Site("resid_post", 2): cut}), pytest.raises(NotMeasured, match="resid_post"):
         mechkit.measure(tiny, POSITIVE, [probes.Pressure(v)])
 
 

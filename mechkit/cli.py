@@ -1,47 +1,43 @@
-"""The command line. Recipes and probes are found through entry points; heavy packages load only when a command needs them."""
+"""The command line. Recipes, probes and further commands are found through entry points; heavy packages load only when a command needs them."""
 
 import argparse
+import ast
 import json
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from importlib.machinery import PathFinder
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mechkit import __version__
 from mechkit.errors import MechkitError, UnknownName
-from mechkit.registry import did_you_mean, registries, summary
+from mechkit.registry import did_you_mean
 
 _EPILOG = """examples:
   mechkit run insecure_code --preset quick          the whole study on the embedded model
   mechkit run insecure_code --preset smoke --help   every field of the configuration
   mechkit probes                                    readers, extractors, null families, judges
-  mechkit probes gen_avg                            what one of them means
+  mechkit probes readers                            one kind of them
+  mechkit probes gen_avg                            what one of them means, and its arguments
+  mechkit probes readers --show "Say hello."        which reader reads which token
 """
+_OWN = ("run", "probes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code: 0 done, 1 something failed, 2 a wrong command line, 130 interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="mechkit",
-        description="What a fine-tune does inside a model along a direction.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"mechkit {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    run = commands.add_parser("run", help="run a study's recipe", add_help=False)
-    run.add_argument("recipe", nargs="?")
-    probes = commands.add_parser("probes", help="list probes, readers, extractors, null families and judges")
-    probes.add_argument("name", nargs="?", help="show the documentation of one of them")
-    probes.add_argument("--json", action="store_true", help="names and meanings as JSON")
-    known, rest = parser.parse_known_args(arguments)
-    if known.command != "run" and rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    further = {point.name: point for point in entry_points(group="mechkit.commands") if point.name not in _OWN}
     try:
+        if given and given[0] in further:
+            return int(further[given[0]].load()(given[1:]))
+        known, rest = _parse(given, further)
         if known.command == "run":
             return _run(known.recipe, rest)
-        return _probes(known.name, known.json)
+        return _probes(known)
     except MechkitError as problem:
         print(f"mechkit: {problem}", file=sys.stderr)
         return 1
@@ -62,6 +58,50 @@ def recipe(name: str | None) -> Any:
     return points[name].load()
 
 
+def _parse(given: list[str], further: dict[str, EntryPoint]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog="mechkit",
+        description="What a fine-tune does inside a model along a direction.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mechkit {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    run = commands.add_parser("run", help="run a study's recipe", add_help=False)
+    run.add_argument("recipe", nargs="?")
+    probes = commands.add_parser("probes", help="list probes, readers, extractors, null families and judges")
+    probes.add_argument("name", nargs="?", help="one of them, or one kind of them (readers)")
+    probes.add_argument("--json", action="store_true", help="names and meanings as JSON")
+    probes.add_argument("--show", metavar="TEXT", help="with readers: which reader reads which token of a chat")
+    probes.add_argument("--answer", metavar="TEXT", help="with --show: the chat's completion (the model's own if left out)")
+    probes.add_argument("--model", default="smollm2-135m", help="with --show: the model (smollm2-135m)")
+    probes.add_argument("--system", default="none", help="with --show: none, template_default or a text (none)")
+    for name, point in sorted(further.items()):
+        commands.add_parser(name, help=_meaning(point), add_help=False)
+    known, rest = parser.parse_known_args(given)
+    if known.command != "run" and rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if known.command == "probes" and known.answer is not None and known.show is None:
+        parser.error("--answer needs --show")
+    return known, rest
+
+
+def _meaning(point: EntryPoint) -> str:
+    """First line of the docstring of a command's module, read from its source: nothing is imported for a list."""
+    try:
+        package, *inner = point.module.split(".")
+        spec = find_spec(package)
+        for i, _ in enumerate(inner):
+            assert spec is not None
+            spec = PathFinder.find_spec(".".join([package, *inner[: i + 1]]), spec.submodule_search_locations)
+        assert spec is not None
+        assert spec.origin is not None
+        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+    except (AssertionError, ImportError, OSError, ValueError, SyntaxError):
+        return f"(of {point.value}, which cannot be found)"
+    return text.split("\n")[0].rstrip(".").replace("%", "%%")
+
+
 def _run(name: str | None, rest: list[str]) -> int:
     if name is None and {"-h", "--help"} & set(rest):
         points = sorted(point.name for point in entry_points(group="mechkit.recipes"))
@@ -71,27 +111,19 @@ def _run(name: str | None, rest: list[str]) -> int:
     return int(found(rest))
 
 
-def _probes(name: str | None, as_json: bool) -> int:
-    import mechkit.judges  # noqa: F401 (registers the judges)
+def _probes(asked: argparse.Namespace) -> int:
+    from mechkit import listing
 
-    kinds = registries()
-    if name is not None:
-        for kind, registry in kinds.items():
-            if name in registry:
-                print(f"{name} ({kind})\n\n{(registry[name].__doc__ or '').strip()}")
-                return 0
-        names = [entry for registry in kinds.values() for entry in registry]
-        raise UnknownName(
-            f"There is no probe, reader, extractor, null family or judge called {name!r}.{did_you_mean(name, names)}"
-        )
-    listed = {kind: {entry: summary(registry[entry]) for entry in registry} for kind, registry in kinds.items()}
-    if as_json:
-        print(json.dumps(listed, indent=1))
-        return 0
-    for kind, entries in listed.items():
-        print(f"\n{kind}s")
-        for entry, meaning in entries.items():
-            print(f"  {entry:<20} {meaning}")
+    kinds = listing.kinds()
+    if asked.show is not None:
+        if asked.name not in (None, "reader", "readers"):
+            raise UnknownName(f"--show prints readers: mechkit probes readers --show …, not {asked.name!r}.")
+        print(listing.index_table(asked.show, asked.answer, asked.model, asked.system))
+    elif asked.name is None or asked.name in kinds:
+        chosen = kinds if asked.name is None else {asked.name: kinds[asked.name]}
+        print(json.dumps(listing.meanings(chosen), indent=1) if asked.json else listing.overview(chosen))
+    else:
+        print(listing.explained(asked.name))
     return 0
 
 

@@ -1,5 +1,6 @@
 """Directions: unit vectors by site, with the samples they were estimated from and a record of where they came from."""
 
+import hashlib
 import json
 import math
 import warnings
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from mechkit.errors import DirectionError, UnknownName
 from mechkit.model import Model
-from mechkit.sites import Site
+from mechkit.registry import did_you_mean
+from mechkit.sites import KINDS, Site, sort_sites
 from mechkit.storage import writing
 
 FORMAT = "mechkit-direction-1"
@@ -46,6 +48,19 @@ class Direction:
     def sites(self) -> tuple[Site, ...]:
         return tuple(self.vectors)
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 (16 hex digits) of the vectors and their sites: what logs know a direction by."""
+        digest = hashlib.sha256()
+        for site, vector in self.vectors.items():
+            digest.update(str(site).encode())
+            digest.update(vector.float().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def spec(self) -> dict[str, str]:
+        """The direction as a log writes it down: its name and hash; see `mechkit.remember`."""
+        return {"direction": self.name, "hash": self.hash}
+
     def at(self, site: Site) -> Float[Tensor, " d_model"]:
         """The unit vector at a site. Raises UnknownName for a site that the direction does not have."""
         if site not in self.vectors:
@@ -66,6 +81,35 @@ class Direction:
             self.provenance,
         )
 
+    def across(self, kinds: Sequence[str]) -> "Direction":
+        """The same vectors at other site kinds of the same blocks: what attention and MLP write along v, say.
+
+        kinds: keys of KINDS, as ("attn_out", "mlp_out"). Gaps and samples stay those of the site that a vector was
+        estimated at, so nulls are the same directions at every kind.
+
+        Raises UnknownName for an unknown kind, DirectionError for a direction that has two vectors in one block.
+        """
+        for kind in kinds:
+            if kind not in KINDS:
+                raise UnknownName(f"There is no site kind {kind!r}.{did_you_mean(kind, list(KINDS))}")
+        origin = {site.block: site for site in self.sites}
+        if len(origin) < len(self.sites):
+            raise DirectionError(
+                f"{self.name!r} has several vectors in one block; restrict it to one kind of site first."
+            )
+        sites = sort_sites(Site(kind, block) for kind in kinds for block in origin)
+        columns = [self.sites.index(origin[s.block]) for s in sites]
+        pick = (lambda t: t[:, columns]) if self.positive.numel() else (lambda t: t)
+        return Direction(
+            self.name,
+            {s: self.vectors[origin[s.block]] for s in sites},
+            {s: self.gaps[origin[s.block]] for s in sites},
+            pick(self.positive),
+            pick(self.negative),
+            self.paired,
+            {**self.provenance, "across": {"from": [str(s) for s in self.sites], "to": [str(s) for s in sites]}},
+        )
+
     def check(self, model: Model, allow_model: bool = False) -> None:
         """Raises DirectionError when this direction was made on something that `model` is not.
 
@@ -78,7 +122,7 @@ class Direction:
                     f"The direction {self.name!r} was made on {made.get('name')} ({what} {made.get(key)}); "
                     f"{model.name} has {what} {here[key]}."
                 )
-        if made.get("weights") != here["weights"] and not allow_model:
+        if made.get("weights") not in (here["weights"], here.get("fine_tuned_from")) and not allow_model:
             raise DirectionError(
                 f"The direction {self.name!r} was made on other weights ({made.get('name')}, {made.get('weights')}) than "
                 f"{model.name} has ({here['weights']}); pass allow_model=True to use it all the same."

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, StoppingCriteriaList
 
 from mechkit.batches import pad
 from mechkit.chat import Chat
 from mechkit.errors import DataError
+from mechkit.layout import Clock, Layout
 from mechkit.model import Model
 from mechkit.spans import stop_id
 from mechkit.template import NONE
@@ -73,9 +74,13 @@ def generate(
         batch = pad(model, [encoded[i] for i in rows], rows, "left")
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
-            with torch.inference_mode(), _plain_defaults(model):
+            layout = Layout.of_prompts(batch, max_new_tokens)
+            with torch.inference_mode(), _plain_defaults(model), model.laid_out(layout):
                 output = model.backend.generate(
-                    input_ids=batch.ids, attention_mask=batch.inputs["attention_mask"], generation_config=settings
+                    input_ids=batch.ids,
+                    attention_mask=batch.inputs["attention_mask"],
+                    generation_config=settings,
+                    stopping_criteria=StoppingCriteriaList([Clock(layout)]),
                 )
         for row, ids in zip(rows, output[:, batch.ids.shape[1] :].tolist()):
             results[row] = _finish(model, ids, set(settings.eos_token_id))  # type: ignore[arg-type]

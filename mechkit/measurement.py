@@ -190,5 +190,11 @@ class _Measurement:
                 data[name] = (dims, self.arrays[name], attrs_of.get(name, {}))
         if self.loss is not None:
             data["loss"] = ("example", self.loss, {"long_name": "mean completion loss", "units": "nats per token"})
-        data.attrs |= {"model": json.dumps(self.model.provenance), "system": self.system}
+        data.attrs |= {
+            "model": json.dumps(self.model.provenance),
+            "system": self.system,
+            "probes": json.dumps([probe.spec() for probe in self.probes]),
+            "adapter": json.dumps(self.model.adapter_state),
+            "interventions": json.dumps([i.spec() for i in self.model.interventions]),
+        }
         return data

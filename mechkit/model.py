@@ -15,8 +15,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging as transformers_logging
 
 from mechkit import gguf, tiny
-from mechkit.backends import Backend, backend
+from mechkit.backends import DEFAULT, Backend, backend_named, backend_of
 from mechkit.backends.midpoint import without_midpoints
+from mechkit.backends.plain import Plain
 from mechkit.backends.protocol import SiteFunction
 from mechkit.blocks import find_blocks, text_config
 from mechkit.chat import Chat
@@ -30,6 +31,8 @@ from mechkit.template import NONE, template_hash
 if TYPE_CHECKING:
     from mechkit.adapters import Adapters
     from mechkit.generate import Generation
+    from mechkit.intervention import Intervention
+    from mechkit.layout import Layout
 
 
 @dataclass
@@ -46,7 +49,10 @@ class Model:
     blocks: tuple[nn.Module, ...]
     provenance: dict[str, Any]
     _adapters: "Adapters | None" = field(default=None, repr=False)
-    _backend: str = "huggingface"
+    layout: "Layout | None" = field(default=None, repr=False)
+    interventions: tuple["Intervention", ...] = ()
+    _backend: type[Backend] = field(default=Plain, repr=False)
+    _own: Any = field(default=None, repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -91,7 +97,7 @@ class Model:
     @cached_property
     def backend(self) -> "Backend":
         """What runs this model; see `mechkit.backends`."""
-        return backend(self._backend)(self)
+        return self._backend(self, self._own)
 
     @contextmanager
     def hooked(self, functions: Mapping[Site, SiteFunction]) -> Iterator[None]:
@@ -100,6 +106,31 @@ class Model:
             self.sites(list(functions))
         with self.backend.hooked(without_midpoints(functions)):
             yield
+
+    @contextmanager
+    def laid_out(self, layout: "Layout | None") -> Iterator[None]:
+        """Says where the chats' tokens stand in the passes inside; see `mechkit.layout`."""
+        outer, self.layout = self.layout, layout
+        try:
+            yield
+        finally:
+            self.layout = outer
+
+    @contextmanager
+    def intervene(self, *interventions: "Intervention") -> Iterator["Model"]:
+        """Runs the body with interventions acting in every forward pass: measuring, generating, training.
+
+        They act in the order given, those of an outer context first. Raises a MechkitError where one does not fit.
+        """
+        from mechkit.intervention import intervening
+
+        outer = self.interventions
+        with intervening(self, interventions):
+            self.interventions = (*outer, *interventions)
+            try:
+                yield self
+            finally:
+                self.interventions = outer
 
     def encode(self, chat: Chat, system: str = NONE) -> Encoded:
         """Token ids and spans of a chat under a system policy.
@@ -126,44 +157,78 @@ class Model:
             self._adapters = Adapters(self)
         return self._adapters
 
+    @property
+    def adapter_state(self) -> dict[str, str] | None:
+        """Which adapter is active, with the fingerprint of its weights; None for the model's own weights alone."""
+        return self._adapters.state if self._adapters else None
+
     @contextmanager
-    def adapter(self, folder: str | Path) -> Iterator["Model"]:
+    def adapter(self, source: str | Path, allow_base: bool = False) -> Iterator["Model"]:
         """Runs the body with one adapter active, proven so on the way in and proven gone on the way out.
 
-        `folder` is a peft adapter folder. Raises ModelError where the adapter does not fit or changes nothing.
+        source: a peft adapter folder (a Trainer's checkpoint is one), or an adapter's name where the model was loaded
+            from a PeftModel. Raises ModelError where it does not fit, changes nothing, or was trained on another base
+            model; see `mechkit.adapters`.
         """
-        with self.adapters.active(folder):
+        with self.adapters.active(source, allow_base):
             yield self
+
+    @contextmanager
+    def condition(self, source: str | Path | PreTrainedModel | None, allow_base: bool = False) -> Iterator["Model"]:
+        """Yields this model in one of a fine-tune's states, so that a loop over states reads the same.
+
+        source: None or "base" for the base model, proven untouched; an adapter as in `adapter`; or a full fine-tune (a
+            folder with config.json, or a transformers model), loaded beside the base and yielded as a Model of its own
+            that takes the base model's directions.
+
+        Raises ModelError for a full fine-tune of another architecture or with the base model's own weights.
+        """
+        from mechkit.conditions import condition
+
+        with condition(self, source, allow_base) as model:
+            yield model
 
 
 def load(
-    source: str | Path | PreTrainedModel = gguf.EMBEDDED,
+    source: str | Path | PreTrainedModel | Any = gguf.EMBEDDED,
     *,
     tokenizer: PreTrainedTokenizerBase | None = None,
     dtype: str | torch.dtype = "float32",
     device: str | torch.device | None = None,
     trust_remote_code: bool = False,
+    backend: str | None = None,
 ) -> Model:
     """Loads a model to read.
 
     source: "smollm2-135m" (the embedded model), "tiny-random" (random weights, for tests), a folder, a .gguf file, a hub id, or a transformers model (then give
-        its tokenizer).
+        its tokenizer), or a TransformerBridge, an NNsight or TransformersModel of your own.
     dtype: of the weights; float32 by default because differences between adapters are small.
     device: "cuda" where there is one, else "cpu".
+    backend: what runs it: "huggingface" (the default), "transformer_lens" or "nnsight", whose packages are extras.
 
-    Raises ModelError, in one sentence, when the source cannot be found or read.
+    Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it; UnknownName
+    for an unknown backend.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = _dtype(dtype)
+    kind, own = backend_of(source), None
+    if kind is not None:
+        if backend not in (None, kind.name):
+            raise ModelError(
+                f"A model made with {kind.name} was given with backend={backend!r}; leave one of them out."
+            )
+        own, (source, its_own) = source, kind.opened(source)
+        tokenizer = tokenizer or its_own
+    kind = kind or backend_named(backend or DEFAULT)
     if isinstance(source, PreTrainedModel):
         if tokenizer is None:
             raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
-        return _assemble(source, tokenizer, source.config.name_or_path or type(source).__name__, None)
+        return _assemble(source, tokenizer, source.config.name_or_path or type(source).__name__, None, kind, own)
     name = str(source)
     if name == tiny.NAME:
         built, its_tokenizer = tiny.tiny()
         moved: PreTrainedModel = nn.Module.to(built, device=device, dtype=dtype)  # type: ignore[assignment]
-        return _assemble(moved, tokenizer or its_tokenizer, name, None)
+        return _assemble(moved, tokenizer or its_tokenizer, name, None, kind)
     path = Path(name).expanduser()
     if name == gguf.EMBEDDED:
         place: str = str(gguf.converted(gguf.embedded_file()))
@@ -187,23 +252,36 @@ def load(
         raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
     finally:
         transformers_logging.enable_progress_bar()
-    return _assemble(hf, tokenizer, name, getattr(config, "_commit_hash", None))
+    return _assemble(hf, tokenizer, name, getattr(config, "_commit_hash", None), kind)
 
 
-def _assemble(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, revision: str | None) -> Model:
+def _assemble(
+    hf: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    name: str,
+    revision: str | None,
+    kind: type[Backend],
+    own: Any = None,
+) -> Model:
     hf.eval()
-    provenance = {
-        "name": name,
-        "revision": revision,
-        "architecture": type(hf).__name__,
-        "n_blocks": text_config(hf.config).num_hidden_layers,
-        "d_model": text_config(hf.config).hidden_size,
-        "weights": fingerprint(hf),
-        "dtype": str(hf.dtype).removeprefix("torch."),
-        "template": template_hash(tokenizer),
-        "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
-    }
-    return Model(hf, tokenizer, name, find_blocks(hf), provenance)
+    with kind.bare(hf):
+        provenance = {
+            "name": name,
+            "revision": revision,
+            "architecture": type(hf).__name__,
+            "n_blocks": text_config(hf.config).num_hidden_layers,
+            "d_model": text_config(hf.config).hidden_size,
+            "weights": fingerprint(hf),
+            "dtype": str(hf.dtype).removeprefix("torch."),
+            "template": template_hash(tokenizer),
+            "backend": kind.name,
+            "versions": {
+                name: version(name) for name in dict.fromkeys(("torch", "transformers", "peft", kind.package))
+            },
+        }
+        model = Model(hf, tokenizer, name, find_blocks(hf), provenance, _backend=kind, _own=own)
+    _ = model.backend  # made at once, so that a model it cannot run is refused here
+    return model
 
 
 def fingerprint(hf: nn.Module, samples: int = 2048) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mechkit.batches import Batch, LossTargets
 from mechkit.errors import NotMeasured
+from mechkit.layout import Layout
 from mechkit.model import Model
 from mechkit.probe import Read
 from mechkit.sites import Site, sort_sites
@@ -117,7 +118,8 @@ def run(
     leaves: list[Tensor] = []
     sites = sort_sites([*activations, *gradients, *([lowest] if lowest else [])])
     functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
-    with frozen(model.hf), model.hooked(functions), nullcontext() if gradients else torch.no_grad():
+    graph = nullcontext() if gradients else torch.no_grad()
+    with model.laid_out(Layout.of(batch)), frozen(model.hf), model.hooked(functions), graph:
         if not gradients and not want_loss:
             _forward(model, batch, 1)
             loss = None

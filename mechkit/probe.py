@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mechkit.model import Model
 from mechkit.registry import Registry
+from mechkit.remember import Remembers
 from mechkit.sites import Site
 from mechkit.spans import Encoded
 
@@ -34,6 +35,10 @@ class Reader:
     needs_completion: bool = False
     may_be_empty: bool = False
 
+    def spec(self) -> dict[str, str]:
+        """The reader as a log writes it down; see `mechkit.remember`."""
+        return {"reader": self.name}
+
 
 @dataclass(frozen=True)
 class Read:
@@ -53,13 +58,15 @@ class Read:
         return self.label or self.reader.name
 
 
-class Probe(ABC):
+class Probe(Remembers, ABC):
     """Base of all probes.
 
     A probe lists its `reads`; the pass gathers them at every one of its sites and hands them to `reduce`, which returns
     small tensors; everything else (hooks, batches, padding, order of examples, labels) is the pass's business.
     Memory is O(batch × sites × what `reduce` returns).
     """
+
+    kind = "probe"
 
     variables: Mapping[str, tuple[str, ...]]
     """Result name → its dims after (example, site, <reads_dim>)."""

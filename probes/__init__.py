@@ -1,30 +1,83 @@
-"""Probes: what can be measured inside a model, and the directions it is measured along."""
+"""Probes: what can be measured inside a model, what can be changed in it, and the directions both go along."""
 
+from mechkit.intervention import INTERVENTIONS, Intervention
 from mechkit.probe import PROBES, Probe, Read, Reader
 from probes import nulls
-from probes.extractors import EXTRACTORS, data_diff, extract, from_samples, pair_by_prompt
+from probes.algebra import cosines, orthogonalise
+from probes.callbacks import ProbeCallback
+from probes.compare import average, compare
+from probes.control_vector import export_control_vector
+from probes.dosing import at_equal_loss, dose_response, summary
+from probes.extractors import (
+    EXTRACTORS,
+    data_diff,
+    extract,
+    from_samples,
+    lda,
+    logistic,
+    mean_neg_gradient,
+    pair_by_prompt,
+    pca,
+    prompt_contrast,
+    published,
+    weight_diff,
+)
+from probes.induced import induced_drift
+from probes.interventions import Ablate, Cap, Steer
+from probes.logit_lens import logit_lens, logit_lens_table
 from probes.nulls import NULLS, Null
 from probes.pressure import Pressure
 from probes.projection import Projection
-from probes.readers import READERS, register
+from probes.quality import quality
+from probes.readers import READERS
+from probes.registering import recreate, register
+from probes.tokens import decompose, token_map
 from probes.vectors import Vectors
 
 __all__ = [
     "EXTRACTORS",
+    "INTERVENTIONS",
     "NULLS",
     "PROBES",
     "READERS",
+    "Ablate",
+    "Cap",
+    "Intervention",
     "Null",
     "Pressure",
     "Probe",
+    "ProbeCallback",
     "Projection",
     "Read",
     "Reader",
+    "Steer",
     "Vectors",
+    "at_equal_loss",
+    "average",
+    "compare",
+    "cosines",
     "data_diff",
+    "decompose",
+    "dose_response",
+    "export_control_vector",
     "extract",
     "from_samples",
+    "induced_drift",
+    "lda",
+    "logistic",
+    "logit_lens",
+    "logit_lens_table",
+    "mean_neg_gradient",
     "nulls",
+    "orthogonalise",
     "pair_by_prompt",
+    "pca",
+    "prompt_contrast",
+    "published",
+    "quality",
+    "recreate",
     "register",
+    "summary",
+    "token_map",
+    "weight_diff",
 ]

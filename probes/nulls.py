@@ -35,10 +35,13 @@ class Null:
     draws: int = 1000
     seed: int = 0
 
+    def spec(self) -> dict[str, str | int]:
+        """The family as a log writes it down; see `mechkit.remember`."""
+        return {"null": self.family, "draws": self.draws, "seed": self.seed}
+
 
 Coefficients = Callable[[Direction, int, np.random.Generator], NDArray[np.float64]]
-NULLS: Registry[Coefficients | None] = Registry("null family")
-NULLS.register("isotropic")(None)
+NULLS: Registry[Coefficients] = Registry("null family")
 
 
 def isotropic(draws: int = 1000, seed: int = 0) -> Null:
@@ -56,8 +59,15 @@ def label_permuted(draws: int = 1000, seed: int = 0) -> Null:
     return Null("label_permuted", draws, seed)
 
 
+@NULLS.register("isotropic")
+def _isotropic(direction: Direction, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Uniformly random unit vectors, the same at every block: a weak null, since activations fill few dimensions."""
+    raise DirectionError("Isotropic directions are not made of a direction's samples.")
+
+
 @NULLS.register("covariance_matched")
 def _covariance_matched(direction: Direction, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Gaussian combinations of the centred samples: directions as the data varies, without its class difference."""
     if direction.paired:
         weights = rng.standard_normal((draws, len(direction.positive)))
         return weights - weights.mean(1, keepdims=True)  # Σ w (d − mean d) = Σ (w − mean w) d
@@ -67,6 +77,15 @@ def _covariance_matched(direction: Direction, draws: int, rng: np.random.Generat
 
 @NULLS.register("label_permuted")
 def _label_permuted(direction: Direction, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The difference of means recomputed with random labels: signs flipped within pairs, or labels shuffled.
+
+    Raises DirectionError for a direction that is no difference of means.
+    """
+    if _estimator(direction) != "mean_difference":
+        raise DirectionError(
+            f"Permuting labels redraws a difference of means; {direction.name!r} was made by {_estimator(direction)}. "
+            "Use covariance_matched for it."
+        )
     first, second = len(direction.positive), len(direction.negative)
     if direction.paired:
         return rng.choice([-1.0, 1.0], (draws, first)) / first
@@ -126,21 +145,88 @@ def draw(dots: xr.DataArray, direction: Direction, null: Null) -> xr.DataArray:
         if len(mine) < null.draws:
             raise DirectionError(f"{null.draws} isotropic draws were asked for; the probe read {len(mine)}.")
         return dots.isel(basis=mine[: null.draws]).rename(basis="null").drop_vars("null")
-    mine = [i for i, c in enumerate(columns) if c.startswith("sample:")]
+    coefficients = NULLS[null.family](direction, null.draws, np.random.default_rng(null.seed))
+    return _combined(dots, direction, coefficients, "null")
+
+
+def bootstrap(
+    dots: xr.DataArray, direction: Direction, draws: int = 1000, seed: int = 0, clusters: Sequence[object] | None = None
+) -> xr.DataArray:
+    """Dot products with the direction re-estimated from resampled data, for intervals that take v as estimated.
+
+    dots: as for `draw`. clusters: a label per pair; whole clusters are resampled, since near-copies say one thing once.
+    Only a difference of means can be redrawn so, and pairs stay together.
+
+    Returns the array with `resample` (one entry per draw, unit vectors) in place of `basis`.
+    """
+    if _estimator(direction) != "mean_difference":
+        raise DirectionError(f"Only a difference of means can be resampled after the pass; {direction.name!r} is none.")
+    rng = np.random.default_rng(seed)
+    if direction.paired:
+        weights = _resampled(len(direction.positive), draws, rng, clusters)
+    elif clusters is not None:
+        raise DirectionError("Clusters are for paired samples.")
+    else:
+        positive, negative = (_resampled(len(g), draws, rng, None) for g in (direction.positive, direction.negative))
+        weights = np.concatenate([positive, -negative], 1)
+    return _combined(dots, direction, weights, "resample")
+
+
+def as_directions(direction: Direction, null: Null) -> list[Direction]:
+    """Draws of a null family as directions of their own, with the gaps of the one they are drawn around.
+
+    For interventions: steering by a multiple of the gap then moves the residual stream as far as the direction does.
+    """
+    if null.family == "isotropic":
+        drawn = _isotropic_vectors(len(direction.at(direction.sites[0])), null)
+        by_site = dict.fromkeys(direction.sites, drawn)
+    else:
+        coefficients = NULLS[null.family](direction, null.draws, np.random.default_rng(null.seed))
+        weights = torch.from_numpy(coefficients).float()
+        by_site = {s: torch.nn.functional.normalize(weights @ samples(direction, s), dim=-1) for s in direction.sites}
+    provenance = {"model": direction.provenance.get("model", {}), "null": null.spec(), "around": direction.name}
+    empty = torch.empty(0)
+    return [
+        Direction(
+            f"{null.family}:{k}",
+            {s: v[k] for s, v in by_site.items()},
+            dict(direction.gaps),
+            empty,
+            empty,
+            False,
+            provenance,
+        )
+        for k in range(null.draws)
+    ]
+
+
+def _estimator(direction: Direction) -> str:
+    return str(direction.provenance.get("estimator", {}).get("name", "mean_difference"))
+
+
+def _resampled(n: int, draws: int, rng: np.random.Generator, clusters: Sequence[object] | None) -> NDArray[np.float64]:
+    """Weights [draws, n] of bootstrap means; each row sums to 1."""
+    labels = np.arange(n) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    if len(labels) != n:
+        raise DirectionError(f"{len(labels)} cluster labels were given for {n} pairs.")
+    k = int(labels.max()) + 1
+    weights = rng.multinomial(k, np.full(k, 1 / k), size=draws)[:, labels].astype(np.float64)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _combined(dots: xr.DataArray, direction: Direction, coefficients: NDArray[np.float64], dim: str) -> xr.DataArray:
+    """Dot products with unit combinations of the direction's samples: `dim` in place of `basis`."""
+    mine = [i for i, c in enumerate(dots["basis"].values) if str(c).startswith("sample:")]
     if not mine:
-        raise DirectionError(f"The probe did not read the samples that {null.family} draws need; give it this null.")
-    make = NULLS[null.family]
-    assert make is not None
-    coefficients = make(direction, null.draws, np.random.default_rng(null.seed))
+        raise DirectionError("The probe did not read the samples that these draws are made of; give it this null.")
     parts = []
     for site in dots["site"].values:
-        kind, block = str(site).split(".")
-        x = samples(direction, Site(kind, int(block))).double().numpy()
+        x = samples(direction, Site.parse(str(site))).double().numpy()
         norms = np.sqrt(np.einsum("ki,ij,kj->k", coefficients, x @ x.T, coefficients, optimize=True))
         part = dots.sel(site=site).isel(basis=mine)
-        unit = xr.DataArray((coefficients / norms[:, None]).astype(np.float32), dims=("null", "basis"))
+        unit = xr.DataArray((coefficients / norms[:, None]).astype(np.float32), dims=(dim, "basis"))
         parts.append(part.drop_vars("basis").dot(unit, dim="basis"))
-    return xr.concat(parts, dim=dots["site"]).transpose(*[{"basis": "null"}.get(str(d), d) for d in dots.dims])
+    return xr.concat(parts, dim=dots["site"]).transpose(*[{"basis": dim}.get(str(d), d) for d in dots.dims])
 
 
 def _isotropic_vectors(d_model: int, null: Null) -> Float[Tensor, "draw d_model"]:

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from mechkit.direction import Direction
 from mechkit.errors import UnknownName
-from mechkit.probe import PROBES, Read
+from mechkit.probe import PROBES, Read, Reader
 from mechkit.registry import did_you_mean
 from mechkit.sites import Site
 from probes.along import AlongDirections
 from probes.nulls import Null
-from probes.readers import parse
+from probes.readers import READERS, parse
 
 _LOSS, _PROMPT_LAST, _ALL = parse(["loss", "prompt_last", "all_with_first"])
 REDUCTIONS = {
@@ -23,14 +23,16 @@ REDUCTIONS = {
     "all": Read(_ALL, "gradient", "sum", "all"),
 }
 """How the gradient at many positions becomes one number: summed over the loss positions (primary), the mean of the
-cosines at the loss positions, at the last prompt token alone, or summed over every position."""
+cosines at the loss positions, at the last prompt token alone, or summed over every position. A reader in place of one of
+these names sums over the reader's positions."""
 
 
 @PROBES.register("Pressure")
 class Pressure(AlongDirections):
     """cos(g, v), g·v and ‖g‖ with g = ∂L/∂h, L the example's mean completion cross-entropy, h the residual at a site.
 
-    g is summed over the loss positions P−1 … T−2 ("loss", the primary reduction; see REDUCTIONS).
+    g is summed over the loss positions P−1 … T−2 ("loss", the primary reduction; see REDUCTIONS) or over the positions
+    of any reader ("completion_mean", "token(3)", one of your own) that does not generate.
 
     Sign: g points up the loss, and a step of training moves against it. `cos` > 0 means that training pushes the
     residual stream *away* from v. `descent` = −cos is pressure towards v.
@@ -47,14 +49,11 @@ class Pressure(AlongDirections):
         self,
         directions: Direction | Sequence[Direction],
         nulls: Sequence[Null] = (),
-        reductions: Sequence[str] = ("loss",),
+        reductions: Sequence[str | Reader] = ("loss",),
         allow_model: bool = False,
     ) -> None:
         super().__init__(directions, nulls, allow_model)
-        for name in reductions:
-            if name not in REDUCTIONS:
-                raise UnknownName(f"There is no reduction {name!r}.{did_you_mean(name, list(REDUCTIONS))}")
-        self.reads = tuple(REDUCTIONS[name] for name in reductions)
+        self.reads = tuple(_reduction(entry) for entry in reductions)
         along = {"cos": ("direction",), "descent": ("direction",), "dot": ("direction",)}
         self.variables = {**along, "gradient_norm": ()} | ({"dot_basis": ("basis",)} if self.basis else {})
 
@@ -76,3 +75,16 @@ class Pressure(AlongDirections):
             "gradient_norm": {"long_name": "‖∂L/∂h‖", "units": "nats per residual-stream unit"},
             "dot_basis": {"long_name": "∂L/∂h on the null basis", "units": "nats per residual-stream unit"},
         }
+
+
+def _reduction(entry: str | Reader) -> Read:
+    if isinstance(entry, str) and entry in REDUCTIONS:
+        return REDUCTIONS[entry]
+    try:
+        (reader,) = parse(entry)
+    except UnknownName:
+        known = [*REDUCTIONS, *READERS]
+        raise UnknownName(f"There is no reduction {entry!r}.{did_you_mean(str(entry), known)}") from None
+    if reader.generate:
+        raise UnknownName(f"Pressure is read on the training completion; {reader.name} reads the model's own.")
+    return Read(reader, "gradient", "sum")

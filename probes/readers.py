@@ -27,16 +27,19 @@ ReaderFactory = Callable[..., Reader]
 READERS: Registry[ReaderFactory] = Registry("reader")
 
 
-def register(name: str) -> Callable[[Callable[[Encoded], Sequence[int]]], ReaderFactory]:
+Positions = Callable[[Encoded], Sequence[int]]
+
+
+def register_positions(name: str) -> Callable[[Positions], Positions]:
     """Decorator: files a function (encoded chat → positions) as the reader `name`."""
 
-    def decorate(positions: Callable[[Encoded], Sequence[int]]) -> ReaderFactory:
+    def decorate(positions: Positions) -> Positions:
         def factory() -> Reader:
             return Reader(name, positions)
 
         factory.__doc__, factory.__module__, factory.__qualname__ = positions.__doc__, positions.__module__, name
         READERS.register(name)(factory)
-        return factory
+        return positions
 
     return decorate
 

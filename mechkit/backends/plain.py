@@ -1,7 +1,8 @@
 """The default backend: PyTorch forward hooks on a transformers model. The one place that registers them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +16,7 @@ class Plain(Backend):
     """Forward hooks on the decoder blocks and their two sublayers."""
 
     name = "huggingface"
+    package = "transformers"
 
     @contextmanager
     def hooked(self, functions: Mapping[Site, SiteFunction]) -> Iterator[None]:
@@ -23,9 +25,9 @@ class Plain(Backend):
             for site, function in functions.items():
                 module = self.model.module(site)
                 if site.kind == "resid_pre":
-                    handle = module.register_forward_pre_hook(_before(site, function), with_kwargs=True)
+                    handle = module.register_forward_pre_hook(partial(_before, site, function), with_kwargs=True)
                 else:
-                    handle = module.register_forward_hook(_after(site, function))
+                    handle = module.register_forward_hook(partial(_after, site, function))
                 stack.callback(handle.remove)
             yield
 
@@ -36,26 +38,31 @@ class Plain(Backend):
         return self.model.hf.generate(**arguments)  # type: ignore[operator]
 
 
-def _after(site: Site, function: SiteFunction) -> Callable[..., Any]:
-    def hook(module: Any, args: Any, output: Any) -> Any:
-        hidden = output[0] if isinstance(output, tuple) else output
-        changed = function(checked(site, hidden))
-        if changed is None:
-            return None
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
-
-    return hook
+def _before(site: Site, function: SiteFunction, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return entering(site, function, args, kwargs)
 
 
-def _before(site: Site, function: SiteFunction) -> Callable[..., Any]:
-    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        named = not args
-        changed = function(checked(site, kwargs.get("hidden_states") if named else args[0]))
-        if changed is None:
-            return None
-        return (args, {**kwargs, "hidden_states": changed}) if named else ((changed, *args[1:]), kwargs)
+def _after(site: Site, function: SiteFunction, module: Any, args: Any, output: Any) -> Any:
+    return leaving(site, function, output)
 
-    return hook
+
+def entering(
+    site: Site, function: SiteFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """A block's arguments with the residual stream replaced; None where the function replaces nothing."""
+    named = not args
+    changed = function(checked(site, kwargs.get("hidden_states") if named else args[0]))
+    if changed is None:
+        return None
+    return (args, {**kwargs, "hidden_states": changed}) if named else ((changed, *args[1:]), kwargs)
+
+
+def leaving(site: Site, function: SiteFunction, output: Any) -> Any:
+    """A module's output with its tensor replaced; None where the function replaces nothing."""
+    changed = function(checked(site, output[0] if isinstance(output, tuple) else output))
+    if changed is None:
+        return None
+    return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
 
 def checked(site: Site, hidden: Any) -> Tensor:

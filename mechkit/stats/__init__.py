@@ -7,6 +7,7 @@ from mechkit.stats.intervals import (
     interval_from_draws,
     mean_interval,
     mean_intervals,
+    method_for,
     seed_interval,
 )
 from mechkit.stats.nulls import MaxT, effect_in_null_sd, holm, max_t, null_p_value, sign_flip_test
@@ -43,6 +44,7 @@ __all__ = [
     "max_t",
     "mean_interval",
     "mean_intervals",
+    "method_for",
     "null_p_value",
     "paired_rate_difference",
     "rate_interval",

@@ -117,6 +117,19 @@ class Intervals:
         )
 
 
+ENOUGH_CLUSTERS = 30
+"""Below this many independent units BCa covers 85–93 % instead of 95 (simulated), and t intervals are the safer ones."""
+
+
+def method_for(units: int) -> MeanMethod:
+    """The method for a mean over that many independent units: "t" below ENOUGH_CLUSTERS, else "bca".
+
+    >>> method_for(8), method_for(300)
+    ('t', 'bca')
+    """
+    return "bca" if units >= ENOUGH_CLUSTERS else "t"
+
+
 def mean_interval(
     values: ArrayLike,
     clusters: ArrayLike | None = None,

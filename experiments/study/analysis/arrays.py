@@ -14,8 +14,6 @@ from mechkit import stats
 from mechkit.sites import Site
 
 Floats = NDArray[np.float64]
-ENOUGH_CLUSTERS = 30
-"""Below this many clusters BCa covers 85–93 % instead of 95 (docs/definitions.md), so means get t intervals."""
 
 
 def conditions(results: Results) -> list[str]:
@@ -66,7 +64,7 @@ def mean_of(
     return stats.mean_interval(
         values,
         labels,
-        method=_method(labels),
+        method=stats.method_for(len(set(labels))),
         level=settings.level,
         resamples=settings.resamples,
         value_range=None if span is None else (-span, span),
@@ -76,7 +74,7 @@ def mean_of(
 def means_of(values: Any, labels: Sequence[str], settings: StatisticsConfig) -> stats.Intervals:
     """Intervals of means over the first axis (contexts), for every other index at once."""
     return stats.mean_intervals(
-        values, labels, method=_method(labels), level=settings.level, resamples=settings.resamples
+        values, labels, method=stats.method_for(len(set(labels))), level=settings.level, resamples=settings.resamples
     )
 
 
@@ -105,6 +103,3 @@ def site(block: int) -> str:
 def block_of(name: str) -> int:
     return int(name.split(".")[1])
 
-
-def _method(labels: Sequence[str]) -> Any:
-    return "bca" if len(set(labels)) >= ENOUGH_CLUSTERS else "t"

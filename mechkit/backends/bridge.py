@@ -1,0 +1,238 @@
+"""The backend transformer_lens: functions run at the hook points of a TransformerBridge."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import PreTrainedModel
+
+from mechkit.backends.guest import Call, Guest, chained
+from mechkit.backends.lending import Loan
+from mechkit.backends.plain import Plain, checked
+from mechkit.backends.protocol import SiteFunction
+from mechkit.errors import ModelError
+from mechkit.sites import Site
+from mechkit.tiny import byte_tokenizer
+
+POINTS = {"resid_pre": "hook_in", "attn_out": "hook_attn_out", "mlp_out": "hook_mlp_out", "resid_post": "hook_out"}
+"""Site kind → name of the hook point in TransformerLens' blocks.<i>."""
+_PROOF = 12  # tokens of the sequence on which a bridge and the model inside it have to agree
+
+
+class TransformerLens(Guest):
+    """Hook points of a TransformerBridge around the transformers model.
+
+    The bridge is booted once; its modules and eager attention are in place while the model runs and gone after it, so
+    the user's model keeps its modules, its attention kind and its tokenizer. Eager attention differs from sdpa by
+    rounding (about 1e-6 of a value in float32).
+
+    On booting, the bridge and the model inside it are compared at every site and at the logits, so that a bridge which
+    computes something else, or has another tensor at a hook point, is refused.
+
+    TransformerLens splits fused projections (GPT-2's c_attn, Phi-3's qkv_proj and gate_up_proj) into projections of its
+    own. An adapter on them, or a gradient with respect to their weights, would be lost and is refused.
+    """
+
+    name = "transformer_lens"
+    package = "transformer-lens"
+
+    def __init__(self, model: Any, own: Any = None) -> None:
+        super().__init__(model, own)
+        self._bridge: Any = own
+        self._loan: Loan | None = None
+        self._additions: list[nn.Module] = []
+        self._bypassed: list[nn.Module] = []
+        self._copied: list[tuple[int, int]] = []
+        self._proven = False
+        with self.bare(model.hf):
+            self._kinds = [kind for kind in model.kinds if kind != "resid_mid"]
+        self._ready()
+
+    @classmethod
+    def opened(cls, own: Any) -> tuple[Any, Any]:
+        hf = getattr(own, "original_model", None)
+        if not isinstance(hf, PreTrainedModel):
+            raise ModelError(f"The bridge wraps a {type(hf).__name__}; mechkit reads bridges of transformers models.")
+        if own.compatibility_mode or own._weights_processed:
+            raise ModelError(
+                "The bridge is in compatibility mode: its norms are folded and its weights centred, so its residual "
+                "stream is in another basis than the model's; boot one without enable_compatibility_mode()."
+            )
+        return hf, own.tokenizer
+
+    @classmethod
+    @contextmanager
+    def bare(cls, hf: nn.Module) -> Iterator[None]:
+        wrapped = list(_wrappers(hf))
+        try:
+            for children, name, wrapper in wrapped:
+                children[name] = wrapper.original_component
+            yield
+        finally:
+            for children, name, wrapper in wrapped:
+                children[name] = wrapper
+
+    @contextmanager
+    def attaching(self) -> Iterator[None]:
+        if self.own is not None:
+            raise self.refuse(
+                "attach an adapter to a bridge that you booted (give mechkit its transformers model and "
+                "backend='transformer_lens')"
+            )
+        yield
+
+    def run(self, call: Call) -> Any:
+        with self._at_hook_points():
+            return call()
+
+    def generate(self, **arguments: Any) -> Tensor:
+        with self.aside(), self._at_hook_points():  # once, not for every step
+            return self.model.hf.generate(**arguments)  # type: ignore[operator]
+
+    @contextmanager
+    def _at_hook_points(self) -> Iterator[None]:
+        """The bridge is in charge of the model inside, and the functions act at its hook points."""
+        self._ready()
+        self._check_lost()
+        hooks = [_hook(site, chained(each)) for site, each in self.functions().items()]
+        with self._in_place(), self._bridge.hooks(fwd_hooks=hooks):
+            yield
+
+    def _in_place(self) -> AbstractContextManager[None]:
+        return self._loan.lent() if self._loan else nullcontext()
+
+    def _ready(self) -> None:
+        """Boots a bridge where there is none for the model as it is now, and proves one that is not proven."""
+        if self.own is None:
+            if self._loan is None or not self._loan.covers(self.model.hf) or self._copied != _state(self._bypassed):
+                self._proven = False
+                self._boot()
+            for module in self._additions:
+                vars(module)["training"] = self.model.hf.training
+        if not self._proven:
+            with self.aside():
+                self._prove()
+            self._copied, self._proven = _state(self._bypassed), True
+
+    def _boot(self) -> None:
+        hf = self.model.hf
+        modules, parameters = set(hf.modules()), set(hf.parameters())
+        self._loan, self._bypassed = None, []
+        loan = Loan(hf)
+        try:
+            hf.config.architectures = hf.config.architectures or [type(hf).__name__]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._bridge = TransformerBridge.boot_transformers(
+                    self.model.name,
+                    hf_model=hf,
+                    tokenizer=byte_tokenizer(),  # a stand-in: booting changes the tokenizer that it is given
+                    device=self.model.device,
+                    dtype=hf.dtype,
+                )
+        except (ValueError, KeyError, AttributeError, TypeError, RuntimeError) as problem:
+            reason = str(problem).strip().splitlines()[0][:200]
+            raise self.refuse(f"run a {type(hf).__name__} (TransformerLens says: {reason})") from None
+        finally:
+            loan.settle()
+        self._loan, self._copied = loan, []
+        self._additions = [module for module in self._bridge.modules() if module not in modules]
+        for parameter in self._bridge.parameters():
+            if parameter not in parameters:
+                parameter.requires_grad_(False)
+
+    def _check_lost(self) -> None:
+        """Raises ModelError where what acts on a fused projection would not reach the projections made of it."""
+        for module in self._bypassed:
+            where = next(name for name, m in self.model.hf.named_modules() if m is module)
+            if hasattr(module, "base_layer") and not module.disable_adapters:
+                raise self.refuse(f"run the adapter on {where}, a fused projection that TransformerLens splits")
+            if torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()):
+                raise self.refuse(f"take gradients of {where}, a fused projection that TransformerLens splits")
+
+    def _prove(self) -> None:
+        """Raises ModelError unless bridge and model agree at every site and at the logits."""
+        from mechkit.passes import frozen  # passes imports models, which import this
+
+        hf = self.model.hf
+        sites = [Site(kind, block) for block in range(len(self.model.blocks)) for kind in self._kinds]
+        missing = [name for name, _ in (_hook(site, _nothing) for site in sites) if name not in self._bridge.hook_dict]
+        if missing:
+            raise self.refuse(f"read a {type(hf).__name__}, for which TransformerLens has no {missing[0]}")
+        size = hf.get_input_embeddings().weight.shape[0]
+        ids = (torch.arange(_PROOF, device=self.model.device) * 7919 + 11)[None] % size
+        passes: list[tuple[dict[Any, Tensor], set[nn.Module]]] = [({}, set()), ({}, set())]
+        with frozen(hf), torch.no_grad():
+            for (kept, ran), bridged in zip(passes, (False, True)):
+                keepers = {site: _keeper(kept, site) for site in sites}
+                with ExitStack() as stack:
+                    if bridged:
+                        stack.enter_context(self._in_place())
+                        stack.enter_context(self._bridge.hooks(fwd_hooks=[_hook(s, f) for s, f in keepers.items()]))
+                    else:
+                        stack.enter_context(self.bare(hf))
+                        stack.enter_context(Plain(self.model).hooked(keepers))
+                    for module in hf.modules():
+                        if hasattr(module, "base_layer") or _has_matrix(module):
+                            stack.callback(module.register_forward_pre_hook(lambda m, _, ran=ran: ran.add(m)).remove)
+                    kept["logits"] = hf(input_ids=ids, use_cache=False).logits
+        (expected, ran_bare), (found, ran_bridged) = passes
+        self._bypassed = list(ran_bare - ran_bridged)
+        self._check_lost()
+        for where, tensor in expected.items():
+            if where not in found or not _same(found[where], tensor):
+                raise self.refuse(f"read {where} of a {type(hf).__name__}: TransformerLens computes something else")
+
+
+def _hook(site: Site, function: SiteFunction) -> tuple[str, Any]:
+    return f"blocks.{site.block}.{POINTS[site.kind]}", lambda tensor, hook: function(checked(site, tensor))
+
+
+def _keeper(kept: dict[Any, Tensor], site: Site) -> SiteFunction:
+    def function(hidden: Tensor) -> None:
+        kept[site] = hidden.detach().clone()
+
+    return function
+
+
+def _nothing(hidden: Tensor) -> None:
+    return None
+
+
+def _same(found: Tensor, expected: Tensor) -> bool:
+    """Equal but for rounding; what is not finite has to be so in both."""
+    rounding = 5e-2 if expected.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    finite = expected.isfinite()
+    if not torch.equal(found.isfinite(), finite):
+        return False
+    a, b = found[finite].double(), expected[finite].double()
+    return bool((a - b).norm() <= rounding * b.norm())
+
+
+def _has_matrix(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+
+
+def _state(modules: list[nn.Module]) -> list[tuple[int, int]]:
+    """Tells whether weights that a bridge may have copied have changed since."""
+    return [(p.data_ptr(), p._version) for module in modules for p in module.parameters()]
+
+
+def _wrappers(root: nn.Module) -> Iterator[tuple[dict[str, Any], str, Any]]:
+    """Every module of a bridge that stands in the model's tree: the children it is one of, its name there, itself."""
+    seen, waiting = set(), [root]
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for name, child in module._modules.items():
+            original = child._modules.get("_original_component") if child is not None else None
+            if original is not None:
+                yield module._modules, name, child
+            if child is not None:
+                waiting.append(original if original is not None else child)

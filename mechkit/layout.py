@@ -1,0 +1,86 @@
+"""Where every chat's tokens stand in the tensors of the forward pass that is running.
+
+Whoever runs a batch of chats says so (`Model.laid_out`); an intervention asks which columns its reader names. A pass that
+someone else starts (a Trainer, a notebook) is known by its attention mask alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+from transformers import StoppingCriteria
+
+from mechkit.batches import Batch
+from mechkit.errors import ModelError
+from mechkit.probe import Reader
+from mechkit.spans import Encoded
+
+_MASK_ALONE: dict[str, Callable[[Tensor], Tensor]] = {"all": lambda p: p >= 1, "all_with_first": lambda p: p >= 0}
+
+
+@dataclass
+class Layout:
+    """encoded: the chats of the batch; offsets: column of each chat's first token; start: column at which the running
+    pass begins (later than 0 when a cache holds the columns before it).
+    """
+
+    encoded: Sequence[Encoded]
+    offsets: Sequence[int]
+    start: int = 0
+    _masks: dict[Any, Tensor | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Layout":
+        """The layout of a whole batch."""
+        return cls(batch.encoded, batch.offsets)
+
+    @classmethod
+    def of_prompts(cls, batch: Batch, max_new_tokens: int) -> "Layout":
+        """The layout of prompts that will be continued: positions are those of the longest completion to come."""
+        room = (0,) * max_new_tokens
+        longest = [replace(e, ids=e.ids[: e.prompt_length] + room, has_stop=False) for e in batch.encoded]
+        return cls(longest, batch.offsets)
+
+    def mask(self, reader: Reader, width: int, device: torch.device) -> Bool[Tensor, "batch position"] | None:
+        """True at the columns of the running pass, `width` many, that the reader names; None where it names none."""
+        key = (reader, width, self.start, device)
+        if key not in self._masks:
+            mask = self._mask(reader, width)
+            self._masks = {k: m for k, m in self._masks.items() if k[2] == self.start}
+            self._masks[key] = mask.to(device) if mask.any() else None
+        return self._masks[key]
+
+    def _mask(self, reader: Reader, width: int) -> Tensor:
+        mask = torch.zeros(len(self.encoded), width, dtype=torch.bool)
+        for row, (e, offset) in enumerate(zip(self.encoded, self.offsets)):
+            columns = torch.tensor(list(reader.positions(e)), dtype=torch.long) + offset - self.start
+            mask[row, columns[(columns >= 0) & (columns < width)]] = True
+        return mask
+
+
+def mask_alone(reader: Reader, attention: Bool[Tensor, "batch column"], width: int) -> Bool[Tensor, "batch position"]:
+    """The same from an attention mask over all columns so far, of which the last `width` are in the running pass.
+
+    Raises ModelError for a reader that needs to know where prompt and completion meet.
+    """
+    if reader.name not in _MASK_ALONE:
+        raise ModelError(
+            f"Where {reader.name} is cannot be told from an attention mask; run the chats through mechkit.measure or "
+            f"Model.generate, wrap the pass in Model.laid_out, or intervene at {' or '.join(_MASK_ALONE)}."
+        )
+    positions = attention.long().cumsum(1) - 1
+    return (_MASK_ALONE[reader.name](positions) & attention.bool())[:, -width:]
+
+
+class Clock(StoppingCriteria):
+    """Stops nothing; moves a layout's start to the column that cached decoding computes next."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:  # type: ignore[override]
+        self._layout.start = input_ids.shape[1] - 1
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

@@ -73,7 +73,9 @@ def _parse(given: list[str], further: dict[str, EntryPoint]) -> tuple[argparse.N
     probes.add_argument("name", nargs="?", help="one of them, or one kind of them (readers)")
     probes.add_argument("--json", action="store_true", help="names and meanings as JSON")
     probes.add_argument("--show", metavar="TEXT", help="with readers: which reader reads which token of a chat")
-    probes.add_argument("--answer", metavar="TEXT", help="with --show: the chat's completion (the model's own if left out)")
+    probes.add_argument(
+        "--answer", metavar="TEXT", help="with --show: the chat's completion (the model's own if left out)"
+    )
     probes.add_argument("--model", default="smollm2-135m", help="with --show: the model (smollm2-135m)")
     probes.add_argument("--system", default="none", help="with --show: none, template_default or a text (none)")
     for name, point in sorted(further.items()):

@@ -30,10 +30,12 @@ class Direction:
 
     name: label in results.
     vectors: site → unit vector [d_model], float32 on the CPU.
-    gaps: site → distance of the two class means along the vector (positive minus negative; residual-stream units).
+    gaps: site → distance of the two class means along the vector (positive minus negative; residual-stream units, or
+        what provenance["units"] says; NaN where the vector was not estimated from samples).
     positive, negative: class samples per site, [sample, site, d_model] in the order of `vectors`; row i of both belongs
         to one pair when `paired`. Empty tensors where the samples were not kept. Null directions are drawn from them.
-    provenance: model, template, system policy, reader, extractor and its arguments, data hash, counts, versions.
+    provenance: model, template, system policy, reader, extractor and its arguments, estimator, data hash,
+        counts, versions.
     """
 
     name: str

@@ -46,16 +46,19 @@ def overview(chosen: Mapping[str, Registry[object]]) -> str:
 
 
 def explained(name: str) -> str:
-    """One entry's documentation, and the arguments of what can be called with some.
+    """The documentation of the entry, or entries of several kinds, of this name, and the arguments they are made with.
 
     Raises UnknownName, with the nearest names, for a name that no registry has.
     """
     found = kinds()
+    parts = []
     for registry in found.values():
         if name in registry:
             entry = registry[name]
-            text = inspect.cleandoc(entry.__doc__ or "(no documentation)") if entry is not None else "(built in)"
-            return f"{name} ({registry.kind})\n\n{text}\n{_arguments(entry)}".rstrip()
+            text = "(built in)" if entry is None else inspect.cleandoc(entry.__doc__ or "(no documentation)")
+            parts.append(f"{name} ({registry.kind})\n\n{text}\n{_arguments(entry)}".rstrip())
+    if parts:
+        return "\n\n".join(parts)
     names = [*found, *(entry for registry in found.values() for entry in registry)]
     raise UnknownName(
         f"There is no probe, reader, extractor, null family or judge called {name!r}.{did_you_mean(name, names)}"
@@ -69,10 +72,11 @@ def _arguments(entry: object) -> str:
     if not taken:
         return ""
     lines = [f"  {_plain(str(parameter))}" for parameter in taken]
+    bases: tuple[type, ...] = entry.__mro__[1:-1] if inspect.isclass(entry) else ()
     inherited = [
         inspect.cleandoc(base.__doc__ or "")
-        for base in (entry.__mro__[1:] if inspect.isclass(entry) else ())
-        if "__init__" in vars(base) and base is not object and base.__module__ not in ("abc", "typing")
+        for base in bases
+        if "__init__" in vars(base) and base.__module__ not in ("abc", "typing")
     ]
     meant = f"\n\n{inherited[0]}" if inherited else ""
     return "\narguments\n" + "\n".join(lines) + meant
@@ -107,7 +111,9 @@ def index_table(text: str, answer: str | None, model_name: str, system: str) -> 
         first = _table(model.encode(prompt.with_completion(answer), system), model.tokenizer, given, title)
         second = _table(model.encode(answered, system), model.tokenizer, own, "the model's own greedy answer instead")
         parts = [first, second]
-    parts.append("Position 0 is an attention sink: its residual is many times longer than any other, so means leave it out.")
+    parts.append(
+        "Position 0 is an attention sink: its residual is many times longer than any other, so means leave it out."
+    )
     if unshown:
         parts.append(f"Not shown, since they need a number: {', '.join(unshown)}.")
     return "\n\n".join(parts)

@@ -132,33 +132,37 @@ class _Measurement:
                     if read not in reads:
                         reads.append(read)
                     users.setdefault((site, read), []).append(probe)
-        found: list[tuple[Probe, str, Site, Read, Tensor]] = []
+        found: list[tuple[Probe, str, Site, tuple[Read, ...], Tensor]] = []
 
         def sink(site: Site, pooled: Tensor, reads: tuple[Read, ...]) -> None:
-            for column, read in enumerate(reads):
-                self._check_finite(site, read, batch, pooled[:, column])
+            if not bool(torch.isfinite(pooled).all()):
+                self._name_non_finite(site, reads, batch, pooled)
             for probe in {id(p): p for read in reads for p in users[site, read]}.values():
-                mine = [(c, read) for c, read in enumerate(reads) if probe in users[site, read]]
-                reduced = probe.reduce(site, pooled[:, [c for c, _ in mine]], tuple(read for _, read in mine))
-                for name, values in reduced.items():
-                    found.extend((probe, name, site, read, values[:, k]) for k, (_, read) in enumerate(mine))
+                mine = [c for c, read in enumerate(reads) if probe in users[site, read]]
+                own = tuple(reads[c] for c in mine)
+                reduced = probe.reduce(site, pooled if len(mine) == len(reads) else pooled[:, mine], own)
+                found.extend((probe, name, site, own, values) for name, values in reduced.items())
 
         loss = run(self.model, batch, wanted["activation"], wanted["gradient"], sink)  # type: ignore[arg-type]
-        for probe, name, site, read, values in found:
-            self._store(probe, name, site, read, batch.examples, values.float().cpu().numpy())
+        for probe, name, site, reads, values in found:
+            self._store(probe, name, site, reads, batch.examples, values.float().cpu().numpy())
         if loss is not None:
             if self.loss is None:
                 self.loss = np.full(len(self.chats), np.nan, dtype=np.float32)
             self.loss[list(batch.examples)] = loss.cpu().numpy()
 
-    def _store(self, probe: Probe, name: str, site: Site, read: Read, examples: tuple[int, ...], values: Any) -> None:
+    def _store(
+        self, probe: Probe, name: str, site: Site, reads: tuple[Read, ...], examples: tuple[int, ...], values: Any
+    ) -> None:
         labels = self.labels[probe.reads_dim]
         if name not in self.arrays:
-            shape = (len(self.chats), len(self.sites), len(labels), *values.shape[1:])
+            shape = (len(self.chats), len(self.sites), len(labels), *values.shape[2:])
             self.arrays[name] = np.full(shape, np.nan, dtype=np.float32)
-        empty = self.tokens[read.name][list(examples)] == 0
+        rows = list(examples)
+        empty = np.stack([self.tokens[read.name][rows] == 0 for read in reads], 1)
         values[empty] = np.nan
-        self.arrays[name][list(examples), self.sites.index(site), labels.index(read.name)] = values
+        columns = [labels.index(read.name) for read in reads]
+        self.arrays[name][np.ix_(rows, [self.sites.index(site)], columns)] = values[:, None]
 
     def _count(self, read: Read, batch: Batch) -> None:
         counts = self.tokens.setdefault(read.name, np.zeros(len(self.chats), dtype=np.int32))
@@ -168,11 +172,10 @@ class _Measurement:
                 chat = self.chats[example]
                 raise DataError(f"{chat.label} has no position for the reader {read.reader.name}.")
 
-    def _check_finite(self, site: Site, read: Read, batch: Batch, vectors: Tensor) -> None:
-        if not bool(torch.isfinite(vectors).all()):
-            row = int((~torch.isfinite(vectors).all(-1)).nonzero()[0])
-            chat = self.chats[batch.examples[row]]
-            raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
+    def _name_non_finite(self, site: Site, reads: tuple[Read, ...], batch: Batch, pooled: Tensor) -> None:
+        row, column = (~torch.isfinite(pooled).all(-1)).nonzero()[0].tolist()
+        chat, read = self.chats[batch.examples[row]], reads[column]
+        raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
 
     def dataset(self) -> xr.Dataset:
         data = xr.Dataset(coords={"example": self.ids, "site": [str(s) for s in self.sites]})

@@ -223,6 +223,8 @@ def load(
     if isinstance(source, PreTrainedModel):
         if tokenizer is None:
             raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
+        if own is None and any(type(m).__module__.startswith("transformer_lens.") for m in source.modules()):
+            raise ModelError("The model is inside a TransformerBridge, which has changed its modules; give the bridge.")
         return _assemble(source, tokenizer, source.config.name_or_path or type(source).__name__, None, kind, own)
     name = str(source)
     if name == tiny.NAME:

@@ -82,8 +82,8 @@ class ProbeCallback(TrainerCallback):
     def _visit(self, state: Any) -> None:
         step = state.global_step
         due = step in self.steps if self.every is None else step % self.every == 0 or step == state.max_steps
-        measured = [] if self.data is None else self.data["step"].values
-        if not due or step in measured or not state.is_world_process_zero:
+        measured = self.data is not None and step in self.data["step"].values
+        if not due or measured or not state.is_world_process_zero:
             return
         with _untouched(self.model):
             found = measure(

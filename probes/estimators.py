@@ -54,17 +54,19 @@ def linear_discriminant(positive: Group, negative: Group, paired: bool, *, shrin
     difference = positive.mean(0) - negative.mean(0)
     centred = torch.cat([positive - positive.mean(0), negative - negative.mean(0)])
     scale = _scale(centred)
-    x = centred / scale
-    covariance = x.T @ x / len(x)
-    weight = _ledoit_wolf(x, covariance) if shrinkage is None else shrinkage
-    target = torch.diag(torch.full_like(difference, float(covariance.diagonal().mean())))
-    shrunk = (1 - weight) * covariance + weight * target
-    if (weight == 0 or not covariance.any()) and torch.linalg.matrix_rank(shrunk) < len(shrunk):
+    x, apart = centred / scale, difference / scale
+    basis = _span(torch.cat([x, apart[None]]))
+    z = x @ basis
+    covariance = z.T @ z / len(z)
+    variance = float(covariance.trace()) / len(apart)
+    weight = _ledoit_wolf(z, covariance, len(apart)) if shrinkage is None else shrinkage
+    shrunk = (1 - weight) * covariance + weight * variance * torch.eye(len(covariance), dtype=z.dtype)
+    if weight * variance == 0 and torch.linalg.matrix_rank(shrunk) < len(shrunk):
         raise DirectionError(
-            f"The covariance within the classes has no inverse ({len(x)} samples, {len(shrunk)} dimensions); "
+            f"The covariance within the classes has no inverse ({len(x)} samples, {len(apart)} dimensions); "
             "give more samples or a shrinkage above 0."
         )
-    return torch.linalg.solve(shrunk, difference / scale) / scale
+    return basis @ torch.linalg.solve(shrunk, basis.T @ apart) / scale
 
 
 @ESTIMATORS.register("logistic")
@@ -83,7 +85,8 @@ def logistic_regression(positive: Group, negative: Group, paired: bool, *, l2: f
     both = torch.cat([positive, negative])
     centred = both - (positive.mean(0) + negative.mean(0)) / 2
     scale = _scale(centred, torch.from_numpy(share))
-    x = (centred / scale).numpy()
+    basis = _span(centred / scale)
+    x = (centred / scale @ basis).numpy()
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         w, margin = theta[1:], sign * (x @ theta[1:] + theta[0])
@@ -95,7 +98,7 @@ def logistic_regression(positive: Group, negative: Group, paired: bool, *, l2: f
     found = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "gtol": 1e-7})
     if not found.success:
         raise DirectionError(f"The logistic regression found no minimum: {found.message}")
-    return torch.from_numpy(found.x[1:]) / scale
+    return basis @ torch.from_numpy(found.x[1:]) / scale
 
 
 @ESTIMATORS.register("pca")
@@ -112,8 +115,16 @@ def principal_component(positive: Group, negative: Group, paired: bool) -> Vecto
     if not paired:
         raise DirectionError("pca needs paired data: both classes have to answer the same prompts.")
     differences = positive - negative
-    _, sizes, axes = torch.linalg.svd(differences, full_matrices=False)
-    return sizes[0] * axes[0] * (1.0 if float(axes[0] @ differences.mean(0)) >= 0 else -1.0)
+    if len(differences) < differences.shape[1]:
+        v = differences.T @ torch.linalg.eigh(differences @ differences.T).eigenvectors[:, -1]
+    else:
+        v = differences.T @ (differences @ torch.linalg.eigh(differences.T @ differences).eigenvectors[:, -1])
+    return v if float(v @ differences.mean(0)) >= 0 else -v
+
+
+def _span(rows: Group) -> Float[Tensor, "d_model k"]:
+    """Orthonormal columns that span the rows. With fewer samples than dimensions all solutions lie in them."""
+    return torch.linalg.qr(rows.T).Q
 
 
 def _scale(centred: Group, share: Float[Tensor, " sample"] | None = None) -> Vector:
@@ -122,9 +133,11 @@ def _scale(centred: Group, share: Float[Tensor, " sample"] | None = None) -> Vec
     return torch.where(deviation > 0, deviation, 1.0)
 
 
-def _ledoit_wolf(x: Group, covariance: Float[Tensor, "d_model d_model"]) -> float:
-    """Weight of μI that minimises the expected squared error of the shrunk covariance of centred samples x."""
-    n, d = x.shape
-    off_target = float((covariance**2).sum() - covariance.diagonal().sum() ** 2 / d)  # ‖S − μI‖²
-    noise = float(((x**2).sum(1) ** 2).sum()) / n**2 - float((covariance**2).sum()) / n  # Σ ‖x xᵀ − S‖² / n²
+def _ledoit_wolf(x: Group, covariance: Float[Tensor, "k k"], d: int) -> float:
+    """Weight of μI that minimises the expected squared error of the shrunk covariance of centred samples x.
+
+    d: number of dimensions, where x is written in fewer that span it.
+    """
+    off_target = float((covariance**2).sum() - covariance.trace() ** 2 / d)  # ‖S − μI‖²
+    noise = float(((x**2).sum(1) ** 2).sum()) / len(x) ** 2 - float((covariance**2).sum()) / len(x)  # Σ ‖xxᵀ − S‖² / n²
     return min(1.0, max(0.0, noise / off_target)) if off_target > 0 else 1.0

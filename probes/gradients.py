@@ -4,6 +4,7 @@ A gradient is one row of numbers, all parameters flattened and joined in their o
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class ReadingTokens:
                     along = self.probe.reduce(site, gather(hidden), gather.reads)["projection"]  # noqa: B023
                     means[site] = (along * share.to(along.device)).sum(0)  # noqa: B023
 
-                with model.hooked({s: (lambda hidden, s=s: read(hidden, s)) for s in sites}), torch.enable_grad():
+                with model.hooked({site: partial(read, site=site) for site in sites}), torch.enable_grad():
                     _forward(model, batch, 1)
                 for i, site in enumerate(sites):
                     for k, c in enumerate(columns):

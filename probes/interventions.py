@@ -7,7 +7,7 @@ Positions are those of the reader table (`probes.readers`). The default "all" le
 many times the others'. During generation "loss" is every position that predicts a generated token, the first included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -48,10 +48,14 @@ class _Along(Intervention):
             self.direction.at(site)
 
     def _vector(self, site: Site, like: Tensor) -> Float[Tensor, " d_model"]:
-        return self.direction.at(site).to(like.device)
+        return self.direction.at(site).to(like)
 
-    def _along(self, site: Site, hidden: Tensor) -> Float[Tensor, "batch position 1"]:
-        return (hidden.float() @ self._vector(site, hidden))[..., None]
+    def _moved_to(self, site: Site, hidden: Tensor, wanted: Callable[[Tensor], Tensor]) -> Tensor:
+        """The tensor with its projection h·v [batch, position, 1] made what `wanted` says, in float32 at least."""
+        wide = hidden if hidden.dtype == torch.float64 else hidden.float()
+        v = self._vector(site, wide)
+        along = (wide @ v)[..., None]
+        return (wide + (wanted(along) - along) * v).to(hidden.dtype)
 
 
 @INTERVENTIONS.register("Steer")
@@ -80,7 +84,7 @@ class Steer(_Along):
 
     def change(self, site: Site, hidden: Tensor) -> Tensor:
         dose = self.a * (self.direction.gaps[site] if self.unit == "gap" else 1.0)
-        return hidden + (dose * self._vector(site, hidden)).to(hidden.dtype)
+        return hidden + dose * self._vector(site, hidden)
 
 
 @INTERVENTIONS.register("Ablate")
@@ -102,8 +106,7 @@ class Ablate(_Along):
         self.mean = mean
 
     def change(self, site: Site, hidden: Tensor) -> Tensor:
-        wanted = _at(self.mean, site)
-        return (hidden.float() + (wanted - self._along(site, hidden)) * self._vector(site, hidden)).to(hidden.dtype)
+        return self._moved_to(site, hidden, lambda along: torch.full_like(along, _at(self.mean, site)))
 
 
 @INTERVENTIONS.register("Cap")
@@ -136,15 +139,16 @@ class Cap(_Along):
                 raise MechkitError(f"Cap was given a low bound ({low}) above the high one ({high}) at {site}.")
 
     def change(self, site: Site, hidden: Tensor) -> Tensor:
-        along = self._along(site, hidden)
         low, high = (None if b is None else _at(b, site) for b in (self.low, self.high))
-        moved = (hidden.float() + (along.clamp(low, high) - along) * self._vector(site, hidden)).to(hidden.dtype)
-        outside = torch.zeros_like(along, dtype=torch.bool)
-        if low is not None:
-            outside |= along < low
-        if high is not None:
-            outside |= along > high
-        return torch.where(outside, moved, hidden)
+        inside = torch.ones(*hidden.shape[:2], 1, dtype=torch.bool, device=hidden.device)
+
+        def capped(along: Tensor) -> Tensor:
+            bounded = along.clamp(low, high)
+            inside.copy_(bounded == along)
+            return bounded
+
+        moved = self._moved_to(site, hidden, capped)
+        return torch.where(inside, hidden, moved)
 
 
 def _at(bound: float | Mapping[str, float], site: Site) -> float:

@@ -166,6 +166,13 @@ def test_the_lens_of_a_final_residual_is_the_models_own_logits(name):
     assert torch.allclose(effects[1:] - effects[0], logits[1:] - logits[0], atol=2e-3 * float(logits.abs().max()))
 
 
+def test_the_lens_works_in_half_precision(v):
+    half = mechkit.load("tiny-random", device="cpu", dtype="bfloat16")
+    full = mechkit.load("tiny-random", device="cpu")
+    rows = {s: v.at(s) for s in v.sites}
+    np.testing.assert_allclose(logit_lens(half, rows, 1).effect, logit_lens(full, rows, 1).effect, rtol=0.05)
+
+
 def test_the_lens_names_the_tokens_with_the_largest_effects(tiny, v):
     with torch.no_grad():
         tiny.hf.model.norm.weight.copy_(torch.linspace(0.2, 3, 48))

@@ -74,11 +74,37 @@ def test_the_ledoit_wolf_weight_is_its_definition_and_beats_the_sample_covarianc
         sample = x.T @ x / n
         target = torch.eye(d, dtype=torch.float64) * sample.trace() / d
         noise = sum(((torch.outer(row, row) - sample) ** 2).sum() for row in x) / n**2
-        weight = _ledoit_wolf(x, sample)
+        weight = _ledoit_wolf(x, sample, d)
         assert weight == pytest.approx(min(1.0, float(noise / ((sample - target) ** 2).sum())))
         shrunk = (1 - weight) * sample + weight * target
         errors.append([float(((s - truth) ** 2).sum()) for s in (shrunk, sample)])
     assert np.mean(errors, 0)[0] < 0.3 * np.mean(errors, 0)[1]
+
+
+def test_with_fewer_samples_than_dimensions_the_solutions_are_those_of_the_full_problem():
+    """Solved in the span of the samples; here in all dimensions, by the definition and by the gradient at the minimum."""
+    positive, negative, _, _ = gaussian(6, d=30)
+    delta = positive.mean(0) - negative.mean(0)
+    within = torch.cat([positive - positive.mean(0), negative - negative.mean(0)])
+    scale = within.square().mean(0).sqrt()
+    sample = (within / scale).T @ (within / scale) / 12
+    shrunk = 0.9 * sample + 0.1 * torch.eye(30, dtype=torch.float64)
+    expected = torch.linalg.solve(shrunk, delta / scale) / scale
+    assert torch.allclose(linear_discriminant(positive, negative, True, shrinkage=0.1), expected, rtol=1e-6)
+    both = torch.cat([positive, negative])
+    both = both - both.mean(0)
+    total = both.square().mean(0).sqrt()
+    w = (logistic_regression(positive, negative, True, l2=0.3) * total).requires_grad_()
+    bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+
+    def objective():
+        margin = (both / total @ w + bias) * torch.tensor([1.0] * 6 + [-1.0] * 6)
+        return torch.nn.functional.softplus(-margin).mean() + 0.15 * w @ w
+
+    best = torch.optim.LBFGS([bias], max_iter=100, tolerance_grad=1e-12, line_search_fn="strong_wolfe")
+    best.step(lambda: (best.zero_grad(), loss := objective(), loss.backward())[1])
+    (slope,) = torch.autograd.grad(objective(), [w])
+    assert float(slope.norm()) < 1e-4 * float(w.detach().norm())
 
 
 def test_logistic_gives_both_classes_the_same_weight():

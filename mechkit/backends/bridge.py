@@ -113,6 +113,8 @@ class TransformerLens(Guest):
                 self._boot()
             for module in self._additions:
                 vars(module)["training"] = self.model.hf.training
+        else:
+            self.opened(self.own)  # the user may have changed its basis since
         if not self._proven:
             with self.aside():
                 self._prove()
@@ -152,7 +154,7 @@ class TransformerLens(Guest):
             if hasattr(module, "base_layer") and not module.disable_adapters:
                 raise self.refuse(f"run the adapter on {where}, a fused projection that TransformerLens splits")
             if torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()):
-                raise self.refuse(f"take gradients of {where}, a fused projection that TransformerLens splits")
+                raise self.refuse(f"take gradients of {where}, a fused projection that TransformerLens splits (freeze the weights)")
 
     def _prove(self) -> None:
         """Raises ModelError unless bridge and model agree at every site and at the logits."""
@@ -163,7 +165,8 @@ class TransformerLens(Guest):
         missing = [name for name, _ in (_hook(site, _nothing) for site in sites) if name not in self._bridge.hook_dict]
         if missing:
             raise self.refuse(f"read a {type(hf).__name__}, for which TransformerLens has no {missing[0]}")
-        size = hf.get_input_embeddings().weight.shape[0]
+        embeddings: Any = hf.get_input_embeddings()
+        size = embeddings.weight.shape[0]
         ids = (torch.arange(_PROOF, device=self.model.device) * 7919 + 11)[None] % size
         passes: list[tuple[dict[Any, Tensor], set[nn.Module]]] = [({}, set()), ({}, set())]
         with frozen(hf), torch.no_grad():
@@ -181,8 +184,9 @@ class TransformerLens(Guest):
                             stack.callback(module.register_forward_pre_hook(lambda m, _, ran=ran: ran.add(m)).remove)
                     kept["logits"] = hf(input_ids=ids, use_cache=False).logits
         (expected, ran_bare), (found, ran_bridged) = passes
-        self._bypassed = list(ran_bare - ran_bridged)
-        self._check_lost()
+        self._bypassed = [module for module in hf.modules() if module in ran_bare - ran_bridged]
+        with torch.no_grad():
+            self._check_lost()
         for where, tensor in expected.items():
             if where not in found or not _same(found[where], tensor):
                 raise self.refuse(f"read {where} of a {type(hf).__name__}: TransformerLens computes something else")

@@ -12,6 +12,7 @@ from mechkit.chat import Chat
 from mechkit.errors import DataError
 from mechkit.layout import Clock, Layout
 from mechkit.model import Model
+from mechkit.passes import frozen
 from mechkit.spans import stop_id
 from mechkit.template import NONE
 
@@ -75,7 +76,7 @@ def generate(
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
             layout = Layout.of_prompts(batch, max_new_tokens)
-            with torch.inference_mode(), _plain_defaults(model), model.laid_out(layout):
+            with frozen(model.hf), torch.inference_mode(), _plain_defaults(model), model.laid_out(layout):
                 output = model.backend.generate(
                     input_ids=batch.ids,
                     attention_mask=batch.inputs["attention_mask"],

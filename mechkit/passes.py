@@ -121,10 +121,10 @@ def run(
     graph = nullcontext() if gradients else torch.no_grad()
     with model.laid_out(Layout.of(batch)), frozen(model.hf), model.hooked(functions), graph:
         if not gradients and not want_loss:
-            _forward(model, batch, 1)
+            forward(model, batch, 1)
             loss = None
         else:
-            loss = _loss(model, batch)
+            loss = loss_of(model, batch)
             if gradients:
                 torch.autograd.grad(loss.sum(), leaves[0])
     missed = [s for s in sites if s not in seen["activation"]] + [s for s in gradients if s not in seen["gradient"]]
@@ -144,15 +144,17 @@ def _leaf_site(gradients: Iterable[Site]) -> Site | None:
     return sites[0] if sites[0].kind in ("resid_pre", "resid_post") else Site("resid_pre", sites[0].block)
 
 
-def _loss(model: Model, batch: Batch) -> Float[Tensor, " batch"]:
+def loss_of(model: Model, batch: Batch) -> Float[Tensor, " batch"]:
+    """Mean cross-entropy over each chat's loss positions (nats per token); logits are computed at those alone."""
     targets = LossTargets.of(batch, model.device)
-    logits = _forward(model, batch, targets.columns)
+    logits = forward(model, batch, targets.columns)
     scored = logits[targets.rows, targets.places].float()
     losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights
     return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.rows, losses)
 
 
-def _forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
+def forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
+    """Logits [batch, kept, vocabulary] at the last `keep` columns, or at the columns that a tensor names."""
     accepted = inspect.signature(model.hf.forward).parameters
     inputs = {name: value for name, value in batch.inputs.items() if name in accepted or name != "position_ids"}
     if "logits_to_keep" in accepted:

@@ -8,9 +8,12 @@ from probes.callbacks import ProbeCallback
 from probes.compare import average, compare
 from probes.control_vector import export_control_vector
 from probes.dosing import at_equal_loss, dose_response, summary
+from probes.estimators import ESTIMATORS
 from probes.extractors import (
     EXTRACTORS,
+    Gradients,
     data_diff,
+    data_hash,
     extract,
     from_samples,
     lda,
@@ -31,10 +34,13 @@ from probes.projection import Projection
 from probes.quality import quality
 from probes.readers import READERS
 from probes.registering import recreate, register
+from probes.reliability import reliability
+from probes.screen import screen
 from probes.tokens import decompose, token_map
 from probes.vectors import Vectors
 
 __all__ = [
+    "ESTIMATORS",
     "EXTRACTORS",
     "INTERVENTIONS",
     "NULLS",
@@ -42,6 +48,7 @@ __all__ = [
     "READERS",
     "Ablate",
     "Cap",
+    "Gradients",
     "Intervention",
     "Null",
     "Pressure",
@@ -57,6 +64,7 @@ __all__ = [
     "compare",
     "cosines",
     "data_diff",
+    "data_hash",
     "decompose",
     "dose_response",
     "export_control_vector",
@@ -77,6 +85,8 @@ __all__ = [
     "quality",
     "recreate",
     "register",
+    "reliability",
+    "screen",
     "summary",
     "token_map",
     "weight_diff",

@@ -17,7 +17,7 @@ from mechkit.chat import Chat
 from mechkit.errors import DataError, NotMeasured
 from mechkit.lora import Parameters
 from mechkit.model import Model
-from mechkit.passes import _forward, _loss, gathers
+from mechkit.passes import forward, loss_of, gathers
 from mechkit.probe import Reader
 from mechkit.sites import Site
 from mechkit.spans import Encoded
@@ -72,7 +72,7 @@ class ReadingTokens:
                     means[site] = (along * share.to(along.device)).sum(0)  # noqa: B023
 
                 with model.hooked({site: partial(read, site=site) for site in sites}), torch.enable_grad():
-                    _forward(model, batch, 1)
+                    forward(model, batch, 1)
                 for i, site in enumerate(sites):
                     for k, c in enumerate(columns):
                         for d in range(shape[2]):
@@ -99,7 +99,7 @@ def loss_gradient(
     Raises NotMeasured, with the chat's label, when it is not finite.
     """
     with torch.enable_grad():
-        loss = _loss(model, pad(model, [encoded], [0], "right"))[0]
+        loss = loss_of(model, pad(model, [encoded], [0], "right"))[0]
     gradient = _gradient(loss, list(parameters.values()), False).to(model.device)
     if not bool(torch.isfinite(gradient).all()):
         raise NotMeasured(f"The gradient of the loss is not finite for {label}.")

@@ -11,11 +11,12 @@ from mechkit.direction import Direction
 from mechkit.errors import DirectionError, MechkitError
 from mechkit.intervention import INTERVENTIONS, Intervention
 from mechkit.probe import PROBES, Probe
+from probes.estimators import ESTIMATORS
 from probes.extractors import EXTRACTORS
 from probes.nulls import NULLS, Null
 from probes.readers import parse, register_positions
 
-Kind = Literal["reader", "extractor", "null", "probe", "intervention"]
+Kind = Literal["reader", "extractor", "estimator", "null", "probe", "intervention"]
 T = TypeVar("T")
 
 
@@ -24,6 +25,7 @@ def register(name: str, kind: Kind | None = None) -> Callable[[T], T]:
 
     - a function from an encoded chat to positions: a reader (what a function is when no kind is given);
     - kind="extractor": a function (model, **arguments) → Direction, for `probes.extract(name, …)`;
+    - kind="estimator": a function (positive, negative, paired) → vector, from samples [sample, d_model] of two classes;
     - kind="null": a function (direction, draws, generator) → coefficients [draws, sample], for `probes.Null(name)`;
     - a subclass of Probe or Intervention: a probe or an intervention.
 
@@ -45,6 +47,8 @@ def register(name: str, kind: Kind | None = None) -> Callable[[T], T]:
             raise MechkitError(f"{name!r} is registered as {kind or 'reader'}, but it is {type(entry).__name__}.")
         if kind == "extractor":
             return EXTRACTORS.register(name)(entry)  # type: ignore[type-var, return-value]
+        if kind == "estimator":
+            return ESTIMATORS.register(name)(entry)  # type: ignore[type-var, return-value]
         if kind == "null":
             return NULLS.register(name)(entry)  # type: ignore[type-var, return-value]
         return register_positions(name)(entry)  # type: ignore[return-value]

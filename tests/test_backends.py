@@ -14,13 +14,13 @@ from transformer_lens.model_bridge import TransformerBridge
 import mechkit
 import probes
 from mechkit.backends import backend_named
-from mechkit.errors import ModelError, UnknownName
-from mechkit.sites import Site
+from mechkit.errors import ModelError, NotMeasured, UnknownName
+from mechkit.sites import KINDS, Site
 from tests.conftest import FAMILIES, MORE_FAMILIES, POSITIVE, tiny_of
 from tests.test_adapters import make_adapter
 
 BACKENDS = ("transformer_lens", "nnsight")
-COLUMNS = ("read", "gradient", "loss", "steer", "generate", "adapter", "fused adapter")
+COLUMNS = ("read", "gradient", "steer", "generate", "adapter", "fused adapter")
 PROMPTS = [chat.without_completion() for chat in POSITIVE]
 TOLERANCE = 1e-5
 
@@ -32,20 +32,18 @@ REFUSED = {(family, "transformer_lens", "fused adapter"): "a fused projection" f
 
 @pytest.fixture(scope="module")
 def matrix(request):
-    """Family, backend and column → largest relative difference from plain, or why it is refused. Printed at the end."""
-    cells: dict[tuple[str, str, str], float | str] = {}
+    """Family, backend, site kind and column → what came out: the largest relative difference from plain, "same ids",
+    "refused", or "none" where the model itself has no such site or layer. Printed at the end."""
+    cells: dict[tuple[str, str, str, str], float | str] = {}
     yield cells
-    rows = sorted({key[:2] for key in cells}, key=lambda row: list(map(str, row)))
-    lines = ["", f"{'':27}" + "".join(f"{column:>14}" for column in COLUMNS)]
-    for row in rows:
+    lines = ["", f"{'':40}" + "".join(f"{column:>14}" for column in COLUMNS)]
+    for row in sorted({key[:3] for key in cells}, key=lambda row: (row[0], row[1], list(KINDS).index(row[2]))):
         shown = [cells.get((*row, column), "not run") for column in COLUMNS]
-        lines.append(
-            f"{row[0]:10}{row[1]:17}" + "".join(f"{c if isinstance(c, str) else f'{c:.1e}':>14}" for c in shown)
-        )
+        text = "".join(f"{cell if isinstance(cell, str) else f'{cell:.1e}':>14}" for cell in shown)
+        lines.append(f"{row[0]:10}{row[1]:17}{row[2]:13}{text}")
+    lines += [f"refused: {' '.join(key)}: {reason}" for key, reason in REFUSED.items()]
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print("\n".join(lines))
-        for key in sorted(REFUSED.keys() & cells.keys()):
-            print(f"refused: {' '.join(key)}: {REFUSED[key]}")
 
 
 def on(name, plain, **options):
@@ -65,9 +63,10 @@ def apart(a, b):
     return float(np.nanmax(np.abs(a - b)) / np.nanmax(np.abs(b)))
 
 
-def worst(found, expected, names):
+def worst(found, expected, names, kind=""):
     """By site, so that deep sites with long vectors do not hide the others."""
-    return max(apart(found[n].sel(site=s), expected[n].sel(site=s)) for n in names for s in expected.site.values)
+    sites = [s for s in expected.site.values if s.startswith(kind)]
+    return max(apart(found[n].sel(site=s), expected[n].sel(site=s)) for n in names for s in sites)
 
 
 def measured(model, v, **options):
@@ -95,57 +94,53 @@ def logits(model, *contexts):
 @pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize("family", [*FAMILIES, *MORE_FAMILIES])
 def test_same_numbers_as_plain(family, name, matrix, tmp_path):
-    plain = tiny_of(family)
-    model = on(name, tiny_of(family))
+    plain, model = tiny_of(family), on(name, tiny_of(family))
     v, u = some_direction(plain), push(plain)
-    for side in ("right", "left"):
-        expected, found = measured(plain, v, side=side), measured(model, v, side=side)
-        row = {
-            "read": worst(found, expected, ["projection"]),
-            "gradient": worst(found, expected, ["dot", "gradient_norm"]),
-            "loss": apart(found.loss, expected.loss),
-        }
-        for column, value in row.items():
-            matrix[family, name, column] = max(value, matrix.get((family, name, column), 0.0))
-    steered = []
+    cells = {(kind, column): "none" for kind in KINDS for column in COLUMNS}
+    reads = [(measured(model, v, side=side), measured(plain, v, side=side)) for side in ("right", "left")]
+    assert max(apart(found.loss, expected.loss) for found, expected in reads) <= TOLERANCE
     for kind in plain.kinds:
+        cells[kind, "read"] = max(worst(*pair, ["projection"], kind) for pair in reads)
+        cells[kind, "gradient"] = max(worst(*pair, ["dot", "cos", "gradient_norm"], kind) for pair in reads)
         functions = {Site(kind, 1): lambda hidden: hidden + u}
-        steered.append(apart(logits(model, functions), logits(plain, functions)))
+        cells[kind, "steer"] = apart(logits(model, functions), logits(plain, functions))
         assert apart(logits(plain, functions), logits(plain)) > 1e-3
         with plain.hooked(functions), model.hooked(functions):
             assert model.generate(PROMPTS, max_new_tokens=6) == plain.generate(PROMPTS, max_new_tokens=6), kind
-    matrix[family, name, "steer"] = max(steered)
+        cells[kind, "generate"] = "same ids"
     assert model.generate(PROMPTS, max_new_tokens=8) == plain.generate(PROMPTS, max_new_tokens=8)
-    matrix[family, name, "generate"] = "same ids"
-    targets = {"adapter": SEPARATE.get(family, ["q_proj", "v_proj", "o_proj"]), "fused adapter": FUSED.get(family)}
-    for column, layers in targets.items():
-        matrix[family, name, column] = (
-            under_adapters(plain, model, v, layers, tmp_path, (family, name, column)) if layers else "has none"
-        )
-    assert all((family, name, column) in matrix for column in COLUMNS)
-    for column in COLUMNS:
-        cell = matrix[family, name, column]
-        assert cell <= TOLERANCE if isinstance(cell, float) else cell in ("same ids", "has none", "refused"), column
-        assert (cell == "refused") == ((family, name, column) in REFUSED), column
+    for column, layers in (
+        ("adapter", SEPARATE.get(family, ["q_proj", "o_proj"])),
+        ("fused adapter", FUSED.get(family)),
+    ):
+        refusal = REFUSED.get((family, name, column))
+        pairs = under_adapters(plain, model, v, layers, tmp_path / column, family, refusal) if layers else []
+        for kind in plain.kinds if layers else ():
+            names = ["projection", "dot", "gradient_norm"]
+            cells[kind, column] = max(worst(*pair, names, kind) for pair in pairs) if pairs else "refused"
+            assert (cells[kind, column] == "refused") == (refusal is not None)
+    matrix |= {(family, name, *key): cell for key, cell in cells.items()}
+    wrong = {key: cell for key, cell in cells.items() if isinstance(cell, float) and not cell <= TOLERANCE}
+    assert not wrong
 
 
-def under_adapters(plain, model, v, layers, folder, key):
-    """Two adapters in turn, one of them twice: the largest difference, or "refused"."""
-    folders = [make_adapter(folder / f"{key[-1]}{i}", i, targets=layers, source=tiny_of(key[0])) for i in (1, 2)]
-    found = []
+def under_adapters(plain, model, v, layers, folder, family, refusal):
+    """Two adapters in turn, one of them twice: what this backend and plain measure, nothing where it refuses."""
+    folders = [make_adapter(folder / str(i), i, targets=layers, source=tiny_of(family)) for i in (1, 2)]
+    pairs = []
     for adapter in (*folders, folders[0]):
-        if key in REFUSED:
-            with pytest.raises(ModelError, match=REFUSED[key]), model.adapter(adapter):
+        if refusal:
+            with pytest.raises(ModelError, match=refusal), model.adapter(adapter):
                 measured(model, v)
             continue
         with plain.adapter(adapter):
             expected, answers = measured(plain, v), plain.generate(PROMPTS, max_new_tokens=4)
         with model.adapter(adapter):
-            inside = measured(model, v)
             assert model.generate(PROMPTS, max_new_tokens=4) == answers
-        found += [worst(inside, expected, ["projection", "dot", "gradient_norm"]), apart(inside.loss, expected.loss)]
+            pairs.append((measured(model, v), expected))
+        assert apart(pairs[-1][0].loss, expected.loss) <= TOLERANCE
     assert worst(measured(model, v), measured(plain, v), ["projection", "dot"]) <= TOLERANCE
-    return max(found) if found else "refused"
+    return pairs
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -440,7 +435,7 @@ def test_a_module_that_the_pass_leaves_out_is_named():
     layer.forward = lambda hidden_states, **kwargs: (
         hidden_states + layer.self_attn(hidden_states=layer.input_layernorm(hidden_states), **kwargs)[0]
     )
-    with pytest.raises(mechkit.NotMeasured, match=r"mlp_out\.1"):
+    with pytest.raises(NotMeasured, match=r"mlp_out\.1"):
         logits(model, {Site("mlp_out", 1): lambda hidden: None})
 
 

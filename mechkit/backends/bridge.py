@@ -1,8 +1,8 @@
 """The backend transformer_lens: functions run at the hook points of a TransformerBridge."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel
 
 from mechkit.backends.guest import Call, Guest, chained
-from mechkit.backends.lending import Loan
+from mechkit.backends.lending import Loan, unwrapped
 from mechkit.backends.plain import Plain, checked
+from mechkit.backends.proof import Pass
 from mechkit.backends.protocol import SiteFunction
 from mechkit.errors import ModelError
 from mechkit.sites import Site
@@ -20,7 +21,6 @@ from mechkit.tiny import byte_tokenizer
 
 POINTS = {"resid_pre": "hook_in", "attn_out": "hook_attn_out", "mlp_out": "hook_mlp_out", "resid_post": "hook_out"}
 """Site kind → name of the hook point in TransformerLens' blocks.<i>."""
-_PROOF = 12  # tokens of the sequence on which a bridge and the model inside it have to agree
 
 
 class TransformerLens(Guest):
@@ -35,6 +35,8 @@ class TransformerLens(Guest):
 
     TransformerLens splits fused projections (GPT-2's c_attn, Phi-3's qkv_proj and gate_up_proj) into projections of its
     own. An adapter on them, or a gradient with respect to their weights, would be lost and is refused.
+
+    A bridge that the user booted stays as it is, in the model too; adapters cannot be attached to it.
     """
 
     name = "transformer_lens"
@@ -48,8 +50,6 @@ class TransformerLens(Guest):
         self._bypassed: list[nn.Module] = []
         self._copied: list[tuple[int, int]] = []
         self._proven = False
-        with self.bare(model.hf):
-            self._kinds = [kind for kind in model.kinds if kind != "resid_mid"]
         self._ready()
 
     @classmethod
@@ -65,16 +65,8 @@ class TransformerLens(Guest):
         return hf, own.tokenizer
 
     @classmethod
-    @contextmanager
-    def bare(cls, hf: nn.Module) -> Iterator[None]:
-        wrapped = list(_wrappers(hf))
-        try:
-            for children, name, wrapper in wrapped:
-                children[name] = wrapper.original_component
-            yield
-        finally:
-            for children, name, wrapper in wrapped:
-                children[name] = wrapper
+    def bare(cls, hf: nn.Module) -> AbstractContextManager[None]:
+        return unwrapped(hf)
 
     @contextmanager
     def attaching(self) -> Iterator[None]:
@@ -98,8 +90,8 @@ class TransformerLens(Guest):
         """The bridge is in charge of the model inside, and the functions act at its hook points."""
         self._ready()
         self._check_lost()
-        hooks = [_hook(site, chained(each)) for site, each in self.functions().items()]
-        with self._in_place(), self._bridge.hooks(fwd_hooks=hooks):
+        functions = {site: chained(each) for site, each in self.functions().items()}
+        with self._in_place(), self._hooks(functions):
             yield
 
     def _in_place(self) -> AbstractContextManager[None]:
@@ -127,7 +119,8 @@ class TransformerLens(Guest):
         loan = Loan(hf)
         try:
             hf.config.architectures = hf.config.architectures or [type(hf).__name__]
-            with warnings.catch_warnings():
+            # Not in inference mode, which generation runs in: projections that are split there would never have gradients.
+            with torch.inference_mode(False), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._bridge = TransformerBridge.boot_transformers(
                     self.model.name,
@@ -154,89 +147,42 @@ class TransformerLens(Guest):
             if hasattr(module, "base_layer") and not module.disable_adapters:
                 raise self.refuse(f"run the adapter on {where}, a fused projection that TransformerLens splits")
             if torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()):
-                raise self.refuse(f"take gradients of {where}, a fused projection that TransformerLens splits (freeze the weights)")
+                raise self.refuse(
+                    f"take gradients of {where}, a fused projection that TransformerLens splits (freeze the weights)"
+                )
 
     def _prove(self) -> None:
         """Raises ModelError unless bridge and model agree at every site and at the logits."""
-        from mechkit.passes import frozen  # passes imports models, which import this
-
         hf = self.model.hf
-        sites = [Site(kind, block) for block in range(len(self.model.blocks)) for kind in self._kinds]
-        missing = [name for name, _ in (_hook(site, _nothing) for site in sites) if name not in self._bridge.hook_dict]
+        kinds = [kind for kind in POINTS if kind in self.kinds]
+        sites = [Site(kind, block) for block in range(len(self.model.blocks)) for kind in kinds]
+        missing = [_point(site) for site in sites if _point(site) not in self._bridge.hook_dict]
         if missing:
             raise self.refuse(f"read a {type(hf).__name__}, for which TransformerLens has no {missing[0]}")
-        embeddings: Any = hf.get_input_embeddings()
-        size = embeddings.weight.shape[0]
-        ids = (torch.arange(_PROOF, device=self.model.device) * 7919 + 11)[None] % size
-        passes: list[tuple[dict[Any, Tensor], set[nn.Module]]] = [({}, set()), ({}, set())]
-        with frozen(hf), torch.no_grad():
-            for (kept, ran), bridged in zip(passes, (False, True)):
-                keepers = {site: _keeper(kept, site) for site in sites}
-                with ExitStack() as stack:
-                    if bridged:
-                        stack.enter_context(self._in_place())
-                        stack.enter_context(self._bridge.hooks(fwd_hooks=[_hook(s, f) for s, f in keepers.items()]))
-                    else:
-                        stack.enter_context(self.bare(hf))
-                        stack.enter_context(Plain(self.model).hooked(keepers))
-                    for module in hf.modules():
-                        if hasattr(module, "base_layer") or _has_matrix(module):
-                            stack.callback(module.register_forward_pre_hook(lambda m, _, ran=ran: ran.add(m)).remove)
-                    kept["logits"] = hf(input_ids=ids, use_cache=False).logits
-        (expected, ran_bare), (found, ran_bridged) = passes
-        self._bypassed = [module for module in hf.modules() if module in ran_bare - ran_bridged]
+        with self.bare(hf):
+            expected = Pass.of(hf, sites, Plain(self.model).hooked)
+        with self._in_place():
+            found = Pass.of(hf, sites, self._hooks)
+        self._bypassed = [module for module in hf.modules() if module in expected.ran - found.ran]
         with torch.no_grad():
             self._check_lost()
-        for where, tensor in expected.items():
-            if where not in found or not _same(found[where], tensor):
-                raise self.refuse(f"read {where} of a {type(hf).__name__}: TransformerLens computes something else")
+        where = found.differs_from(expected)
+        if where:
+            raise self.refuse(f"read {where} of a {type(hf).__name__}: TransformerLens computes something else")
+
+    def _hooks(self, functions: Mapping[Site, SiteFunction]) -> AbstractContextManager[Any]:
+        hooks: AbstractContextManager[Any] = self._bridge.hooks(fwd_hooks=[_hook(s, f) for s, f in functions.items()])
+        return hooks
+
+
+def _point(site: Site) -> str:
+    return f"blocks.{site.block}.{POINTS[site.kind]}"
 
 
 def _hook(site: Site, function: SiteFunction) -> tuple[str, Any]:
-    return f"blocks.{site.block}.{POINTS[site.kind]}", lambda tensor, hook: function(checked(site, tensor))
-
-
-def _keeper(kept: dict[Any, Tensor], site: Site) -> SiteFunction:
-    def function(hidden: Tensor) -> None:
-        kept[site] = hidden.detach().clone()
-
-    return function
-
-
-def _nothing(hidden: Tensor) -> None:
-    return None
-
-
-def _same(found: Tensor, expected: Tensor) -> bool:
-    """Equal but for rounding; what is not finite has to be so in both."""
-    rounding = 5e-2 if expected.dtype in (torch.float16, torch.bfloat16) else 1e-4
-    finite = expected.isfinite()
-    if not torch.equal(found.isfinite(), finite):
-        return False
-    a, b = found[finite].double(), expected[finite].double()
-    return bool((a - b).norm() <= rounding * b.norm())
-
-
-def _has_matrix(module: nn.Module) -> bool:
-    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+    return _point(site), lambda tensor, hook: function(checked(site, tensor))
 
 
 def _state(modules: list[nn.Module]) -> list[tuple[int, int]]:
     """Tells whether weights that a bridge may have copied have changed since."""
     return [(p.data_ptr(), p._version) for module in modules for p in module.parameters()]
-
-
-def _wrappers(root: nn.Module) -> Iterator[tuple[dict[str, Any], str, Any]]:
-    """Every module of a bridge that stands in the model's tree: the children it is one of, its name there, itself."""
-    seen, waiting = set(), [root]
-    while waiting:
-        module = waiting.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        for name, child in module._modules.items():
-            original = child._modules.get("_original_component") if child is not None else None
-            if original is not None:
-                yield module._modules, name, child
-            if child is not None:
-                waiting.append(original if original is not None else child)

@@ -29,6 +29,8 @@ class Guest(Backend):
         super().__init__(model, own)
         self._contexts: list[Mapping[Site, SiteFunction]] = []
         self._running = False
+        with self.bare(model.hf):
+            self.kinds: tuple[str, ...] = model.kinds  # found by running the model, so before any function is active
 
     @abstractmethod
     def run(self, call: Call) -> Any:

@@ -82,3 +82,30 @@ def _write(entries: list[Entry]) -> None:
             mapping.pop(key, None)
         else:
             mapping[key] = value
+
+
+@contextmanager
+def unwrapped(hf: nn.Module) -> Iterator[None]:
+    """The modules that a TransformerBridge wraps stand in its wrappers' places inside; nothing happens to other models."""
+    wrapped = list(_wrappers(hf))
+    try:
+        _write([(children, name, original) for children, name, _, original in wrapped])
+        yield
+    finally:
+        _write([(children, name, wrapper) for children, name, wrapper, _ in wrapped])
+
+
+def _wrappers(root: nn.Module) -> Iterator[tuple[dict[Any, Any], str, nn.Module, nn.Module]]:
+    """The wrappers in a model's tree: the children that each is one of, its name there, itself, what it wraps."""
+    seen, waiting = set(), [root]
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for name, child in module._modules.items():
+            original = child._modules.get("_original_component") if child is not None else None
+            if child is not None and original is not None:
+                yield module._modules, name, child, original
+            if child is not None:
+                waiting.append(child if original is None else original)

@@ -1,5 +1,6 @@
 """The backend nnsight: functions run inside nnsight traces, at its envoys of blocks and sublayers."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ class NNsight(Guest):
     remains = (
         "Importing nnsight replaces torch.Tensor.backward by a method that also opens backward traces.",
         "Importing nnsight gives every Python object a method `save`.",
+        "Importing nnsight switches off the C++ stack traces in torch's error messages.",
     )
 
     def __init__(self, model: Any, own: Any = None) -> None:
@@ -91,7 +93,9 @@ class NNsight(Guest):
         if self._loan is None or not self._loan.covers(self.model.hf):
             self._loan = Loan(self.model.hf)
             try:
-                self._root = nnsight.NNsight(self.model.hf)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that the model's `forward` leads here is meant
+                    self._root = nnsight.NNsight(self.model.hf)
             finally:
                 self._loan.settle()
             self._envoys = {id(envoy._module): envoy for envoy in self._root.modules()}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.overhead import overhead
 from mechkit.errors import MechkitError
-from mechkit.model import load
+from mechkit.loading import load
 from mechkit.store import versions
 
 

@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mechkit.chat import Chat, Message, read_chats
+    from mechkit.chat import Chat, Message, read_chats, stream_chats
     from mechkit.direction import Direction
     from mechkit.errors import MechkitError
     from mechkit.generate import Generation
+    from mechkit.loading import load
     from mechkit.measurement import completion_loss, measure
-    from mechkit.model import Model, load
+    from mechkit.model import Model
     from mechkit.sites import Site
 
 __version__ = "0.1.0"
@@ -21,13 +22,14 @@ _HOMES = {
     "Chat": "chat",
     "Message": "chat",
     "read_chats": "chat",
+    "stream_chats": "chat",
     "Direction": "direction",
     "MechkitError": "errors",
     "Generation": "generate",
     "completion_loss": "measurement",
     "measure": "measurement",
     "Model": "model",
-    "load": "model",
+    "load": "loading",
     "Site": "sites",
 }
 
@@ -43,6 +45,7 @@ __all__ = [
     "load",
     "measure",
     "read_chats",
+    "stream_chats",
 ]
 
 

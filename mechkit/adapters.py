@@ -45,7 +45,8 @@ class Adapters:
                     "call unmerge_adapter() first."
                 )
             self._names = {name: name for name in peft.peft_config}
-            self._tuner.disable_adapter_layers()
+            with _flags_kept(model.hf):
+                self._tuner.disable_adapter_layers()
         self._base = canary(model)
 
     @property
@@ -67,22 +68,24 @@ class Adapters:
         if self._active:
             raise ModelError(f"The adapter {self._active['adapter']} is active already; leave its context first.")
         name = self._attach(source, allow_base)
-        trainable = {p for p in self._model.hf.parameters() if p.requires_grad}
-        self._tuner.enable_adapter_layers()
-        self._tuner.set_adapter(name)
-        self._unfrozen(trainable)  # set_adapter unfreezes what it activates
+        flags = {p: p.requires_grad for p in self._model.hf.parameters()}
+        with _flags_kept(self._model.hf):  # set_adapter unfreezes what it activates
+            self._tuner.enable_adapter_layers()
+            self._tuner.set_adapter(name)
         self._active = {"adapter": str(source), "weights": _hash(self._weights(name))}
         try:
             self._prove_active(name, str(source))
             yield
         finally:
-            thawed = self._unfrozen(trainable)
-            self._tuner.disable_adapter_layers()
-            self._unfrozen(trainable)
+            thawed = [p for p in self._model.hf.parameters() if p.requires_grad and not flags.get(p, True)]
+            for parameter in thawed:
+                parameter.requires_grad_(False)
+            with _flags_kept(self._model.hf):
+                self._tuner.disable_adapter_layers()
             self._active = None
         if thawed:
             raise ModelError(
-                f"{thawed} frozen weights became trainable while {source} was active (peft's disable_adapter does that); "
+                f"{len(thawed)} frozen weights became trainable while {source} was active (peft's disable_adapter does that); "
                 "they are frozen again, but what ran after it may have trained them."
             )
         self.prove_base()
@@ -115,27 +118,19 @@ class Adapters:
         if not allow_base:
             _check_base(folder, self._model)
         name = f"{folder.name}_{len(self._names)}".replace(".", "_")
-        trainable = {p for p in self._model.hf.parameters() if p.requires_grad}
         try:
-            with self._model.backend.attaching(), frozen(self._model.hf), quiet_peft():
+            with self._model.backend.attaching(), _flags_kept(self._model.hf), frozen(self._model.hf), quiet_peft():
                 if self._peft is None:
                     self._peft = PeftModel.from_pretrained(self._model.hf, folder, adapter_name=name)
                 else:
                     self._peft.load_adapter(folder, adapter_name=name)
         except (ValueError, RuntimeError, KeyError, TypeError, OSError) as problem:
             raise ModelError(f"The adapter {folder} does not fit {self._model.name}: {str(problem)[:300]}") from None
-        self._tuner.disable_adapter_layers()
-        self._unfrozen(trainable)
+        with _flags_kept(self._model.hf):
+            self._tuner.disable_adapter_layers()
         self._names[key] = name
         self.prove_base()
         return name
-
-    def _unfrozen(self, trainable: set[Any]) -> int:
-        """Freezes every weight that is not among the trainable ones; how many that were."""
-        thawed = [p for p in self._model.hf.parameters() if p.requires_grad and p not in trainable]
-        for parameter in thawed:
-            parameter.requires_grad_(False)
-        return len(thawed)
 
     def _prove_active(self, name: str, source: str) -> None:
         mine = [
@@ -167,7 +162,7 @@ def canary(model: "Model") -> Tensor:
     """Logits [1, token, vocabulary] of a fixed sequence: equal where two sets of active weights compute the same."""
     embeddings: Any = model.hf.get_input_embeddings()
     ids = (torch.arange(_CANARY, device=model.device) * 7919 + 11)[None] % embeddings.weight.shape[0]
-    with frozen(model.hf), torch.inference_mode():
+    with model.quiet(), frozen(model.hf), torch.inference_mode():
         return model.hf(input_ids=ids, use_cache=False).logits.clone()
 
 
@@ -177,6 +172,17 @@ def quiet_peft() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
+
+
+@contextmanager
+def _flags_kept(hf: torch.nn.Module) -> Iterator[None]:
+    """requires_grad of every weight is after the body what it was before; weights added in it are frozen."""
+    flags = {p: p.requires_grad for p in hf.parameters()}
+    try:
+        yield
+    finally:
+        for parameter in hf.parameters():
+            parameter.requires_grad_(flags.get(parameter, False))
 
 
 def _check_base(folder: Path, model: "Model") -> None:

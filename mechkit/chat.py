@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -116,14 +117,17 @@ def read_chats(path: str | Path, limit: int | None = None) -> list[Chat]:
 
     Raises DataError with file, line number and reason at the first line that is not a chat.
     """
-    chats: list[Chat] = []
+    return list(islice(stream_chats(path), limit))
+
+
+def stream_chats(path: str | Path) -> Iterator[Chat]:
+    """The same, one chat in memory at a time, for files larger than memory."""
+    found = False
     for number, row in read_lines(path):
-        if limit is not None and len(chats) >= limit:
-            break
         try:
-            chats.append(Chat.from_messages(row.get("messages"), id=f"{Path(path).name}:{number}"))  # type: ignore[arg-type]
+            yield Chat.from_messages(row.get("messages"), id=f"{Path(path).name}:{number}")  # type: ignore[arg-type]
         except DataError as problem:
             raise DataError(f"{path}, line {number}: {problem}") from None
-    if not chats:
+        found = True
+    if not found:
         raise DataError(f"{path} holds no chats.")
-    return chats

@@ -32,7 +32,7 @@ def condition(
 
 
 def _fine_tuned(base: "Model", source: "str | Path | PreTrainedModel") -> "Model":
-    from mechkit.model import load
+    from mechkit.loading import load
 
     tuned = load(source, tokenizer=base.tokenizer, dtype=base.hf.dtype, device=base.device, backend=base.backend.name)
     for key, what in (("architecture", "architecture"), ("d_model", "width"), ("n_blocks", "number of blocks")):

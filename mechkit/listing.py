@@ -94,7 +94,7 @@ def index_table(text: str, answer: str | None, model_name: str, system: str) -> 
     gen_avg reads. With an answer given, what gen_avg reads is a table of its own.
     """
     from mechkit.chat import Chat
-    from mechkit.model import load
+    from mechkit.loading import load
 
     readers, unshown = _readers()
     model = load(model_name)

@@ -1,7 +1,9 @@
 """`measure`: any number of probes over chats in one pass, as a labelled dataset."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,12 @@ from mechkit.spans import Encoded
 from mechkit.template import NONE
 
 Progress = Callable[[int, int], None]
+_CHUNK = 1024  # chats of an iterable that are held in memory
 
 
 def measure(
     model: Model,
-    chats: Sequence[Chat],
+    chats: Iterable[Chat],
     probes: Sequence[Probe],
     *,
     system: str = NONE,
@@ -36,6 +39,8 @@ def measure(
 
     Readers that read the model's own words (gen_avg) first let it answer greedily; those chats take a second pass.
 
+    chats: a sequence, or any other iterable, such as `mechkit.stream_chats(path)`, of which 1024 at a time are held in
+        memory (progress then counts within each part).
     system: system policy of the rendered prompts. batch_tokens: padded tokens in a batch. side: where padding goes.
     progress: called with (chats done, chats in all).
 
@@ -46,6 +51,9 @@ def measure(
     Raises MechkitError for no chats or probes, two probes with one result name, chats that lack what a reader needs,
     and non-finite values (named by site and example).
     """
+    if not isinstance(chats, Sequence):
+        settings = {"system": system, "batch_tokens": batch_tokens, "side": side, "progress": progress}
+        return _streamed(model, iter(chats), probes, settings)
     if not chats:
         raise DataError("measure was given no chats.")
     if not probes:
@@ -69,6 +77,18 @@ def measure(
             if progress:
                 progress(done, total)
     return pass_.dataset()
+
+
+def _streamed(model: Model, chats: Iterator[Chat], probes: Sequence[Probe], settings: dict[str, Any]) -> xr.Dataset:
+    parts: list[xr.Dataset] = []
+    done = 0
+    while part := list(islice(chats, _CHUNK)):
+        named = [chat if chat.id else replace(chat, id=str(done + i)) for i, chat in enumerate(part)]
+        parts.append(measure(model, named, probes, **settings))
+        done += len(part)
+    if not parts:
+        raise DataError("measure was given no chats.")
+    return xr.concat(parts, dim="example", data_vars="minimal", combine_attrs="override")
 
 
 def completion_loss(

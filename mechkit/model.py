@@ -1,32 +1,27 @@
 """Models: a transformer, its tokenizer, its stack of blocks and where all of it came from."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mechkit import gguf, tiny
-from mechkit.backends import DEFAULT, Backend, backend_named, backend_of
+from mechkit.backends import Backend
 from mechkit.backends.midpoint import without_midpoints
 from mechkit.backends.plain import Plain
 from mechkit.backends.protocol import SiteFunction
-from mechkit.blocks import find_blocks, text_config
+from mechkit.blocks import text_config
 from mechkit.chat import Chat
 from mechkit.errors import DataError, ModelError
-from mechkit.registry import did_you_mean
 from mechkit.sites import KINDS, Site, parse_sites
 from mechkit.spans import Encoded, encode
 from mechkit.sublayers import Sublayers, find_sublayers
-from mechkit.template import NONE, template_hash
+from mechkit.template import NONE
 
 if TYPE_CHECKING:
     from mechkit.adapters import Adapters
@@ -53,6 +48,7 @@ class Model:
     interventions: tuple["Intervention", ...] = ()
     _backend: type[Backend] = field(default=Plain, repr=False)
     _own: Any = field(default=None, repr=False)
+    _quiet: bool = field(default=False, repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -70,7 +66,8 @@ class Model:
     @cached_property
     def sublayers(self) -> Sublayers:
         """Modules behind the sites attn_out and mlp_out; see `mechkit.sublayers`."""
-        return find_sublayers(self.hf, self.blocks)
+        with self.quiet():
+            return find_sublayers(self.hf, self.blocks)
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -104,8 +101,20 @@ class Model:
         """Calls functions at sites in every forward pass inside, whoever starts it; see `Backend.hooked`."""
         if any(site.kind not in ("resid_pre", "resid_post") for site in functions):
             self.sites(list(functions))
-        with self.backend.hooked(without_midpoints(functions)):
+        with self.backend.hooked(without_midpoints({s: self._unless_quiet(f) for s, f in functions.items()})):
             yield
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """No function and no intervention acts inside: the model as its weights alone have it."""
+        outer, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = outer
+
+    def _unless_quiet(self, function: SiteFunction) -> SiteFunction:
+        return lambda hidden: None if self._quiet else function(hidden)
 
     @contextmanager
     def laid_out(self, layout: "Layout | None") -> Iterator[None]:
@@ -187,126 +196,3 @@ class Model:
 
         with condition(self, source, allow_base) as model:
             yield model
-
-
-def load(
-    source: str | Path | PreTrainedModel | Any = gguf.EMBEDDED,
-    *,
-    tokenizer: PreTrainedTokenizerBase | None = None,
-    dtype: str | torch.dtype = "float32",
-    device: str | torch.device | None = None,
-    trust_remote_code: bool = False,
-    backend: str | None = None,
-) -> Model:
-    """Loads a model to read.
-
-    source: "smollm2-135m" (the embedded model), "tiny-random" (random weights, for tests), a folder, a .gguf file, a hub id, or a transformers model (then give
-        its tokenizer), or a TransformerBridge, an NNsight or TransformersModel of your own.
-    dtype: of the weights; float32 by default because differences between adapters are small.
-    device: "cuda" where there is one, else "cpu".
-    backend: what runs it: "huggingface" (the default), "transformer_lens" or "nnsight", whose packages are extras.
-
-    Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it; UnknownName
-    for an unknown backend.
-    """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = _dtype(dtype)
-    kind, own = backend_of(source), None
-    if kind is not None:
-        if backend not in (None, kind.name):
-            raise ModelError(
-                f"A model made with {kind.name} was given with backend={backend!r}; leave one of them out."
-            )
-        own, (source, its_own) = source, kind.opened(source)
-        tokenizer = tokenizer or its_own
-    kind = kind or backend_named(backend or DEFAULT)
-    if isinstance(source, PreTrainedModel):
-        if tokenizer is None:
-            raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
-        if own is None and any(type(m).__module__.startswith("transformer_lens.") for m in source.modules()):
-            raise ModelError("The model is inside a TransformerBridge, which has changed its modules; give the bridge.")
-        return _assemble(source, tokenizer, source.config.name_or_path or type(source).__name__, None, kind, own)
-    name = str(source)
-    if name == tiny.NAME:
-        built, its_tokenizer = tiny.tiny()
-        moved: PreTrainedModel = nn.Module.to(built, device=device, dtype=dtype)  # type: ignore[assignment]
-        return _assemble(moved, tokenizer or its_tokenizer, name, None, kind)
-    path = Path(name).expanduser()
-    if name == gguf.EMBEDDED:
-        place: str = str(gguf.converted(gguf.embedded_file()))
-    elif path.suffix == ".gguf":
-        place = str(gguf.converted(path))
-    elif path.is_dir():
-        place = str(path)
-    elif path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        hint = did_you_mean(name, [gguf.EMBEDDED, tiny.NAME]) if "/" not in name else ""
-        raise ModelError(f"{name!r} is no model folder, .gguf file or hub id (owner/name).{hint}")
-    else:
-        place = name
-    try:
-        transformers_logging.disable_progress_bar()
-        config = AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
-        tokenizer = tokenizer or AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
-        hf = AutoModelForCausalLM.from_pretrained(
-            place, config=config, dtype=dtype, device_map=device, trust_remote_code=trust_remote_code
-        )
-    except (OSError, ValueError, KeyError, ImportError) as problem:
-        raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
-    finally:
-        transformers_logging.enable_progress_bar()
-    return _assemble(hf, tokenizer, name, getattr(config, "_commit_hash", None), kind)
-
-
-def _assemble(
-    hf: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    name: str,
-    revision: str | None,
-    kind: type[Backend],
-    own: Any = None,
-) -> Model:
-    hf.eval()
-    with kind.bare(hf):
-        provenance = {
-            "name": name,
-            "revision": revision,
-            "architecture": type(hf).__name__,
-            "n_blocks": text_config(hf.config).num_hidden_layers,
-            "d_model": text_config(hf.config).hidden_size,
-            "weights": fingerprint(hf),
-            "dtype": str(hf.dtype).removeprefix("torch."),
-            "template": template_hash(tokenizer),
-            "backend": kind.name,
-            "versions": {
-                name: version(name) for name in dict.fromkeys(("torch", "transformers", "peft", kind.package))
-            },
-        }
-        model = Model(hf, tokenizer, name, find_blocks(hf), provenance, _backend=kind, _own=own)
-    _ = model.backend  # made at once, so that a model it cannot run is refused here
-    return model
-
-
-def fingerprint(hf: nn.Module, samples: int = 2048) -> str:
-    """SHA-256 (16 hex digits) over names, shapes and evenly spaced samples of all weights, rounded to bfloat16.
-
-    Adapter weights are left out, so it is the same with and without adapters attached. The rounding makes it the same
-    for one checkpoint loaded in float32 and in bfloat16.
-    """
-    digest = hashlib.sha256()
-    for name, weight in sorted(hf.named_parameters()):
-        if "lora_" in name:
-            continue
-        digest.update(f"{name.replace('.base_layer', '')}{tuple(weight.shape)}".encode())
-        flat = weight.detach().reshape(-1)
-        picked = flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).cpu()
-        digest.update(picked.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
-    if dtype not in known:
-        raise ModelError(f"There is no dtype {dtype!r}.{did_you_mean(dtype, list(known))}")
-    return known[dtype]

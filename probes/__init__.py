@@ -1,10 +1,11 @@
 """Probes: what can be measured inside a model, what can be changed in it, and the directions both go along."""
 
+from typing import TYPE_CHECKING, Any
+
 from mechkit.intervention import INTERVENTIONS, Intervention
 from mechkit.probe import PROBES, Probe, Read, Reader
 from probes import nulls
 from probes.algebra import cosines, orthogonalise
-from probes.callbacks import ProbeCallback
 from probes.compare import average, compare
 from probes.control_vector import export_control_vector
 from probes.dosing import at_equal_loss, dose_response, summary
@@ -39,6 +40,9 @@ from probes.screen import screen
 from probes.tokens import decompose, token_map
 from probes.vectors import Vectors
 
+if TYPE_CHECKING:
+    from probes.callbacks import InterventionCallback, ProbeCallback
+
 __all__ = [
     "ESTIMATORS",
     "EXTRACTORS",
@@ -50,6 +54,7 @@ __all__ = [
     "Cap",
     "Gradients",
     "Intervention",
+    "InterventionCallback",
     "Null",
     "Pressure",
     "Probe",
@@ -91,3 +96,11 @@ __all__ = [
     "token_map",
     "weight_diff",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("InterventionCallback", "ProbeCallback"):  # these load transformers' Trainer, and peft with it
+        from probes import callbacks
+
+        return getattr(callbacks, name)
+    raise AttributeError(f"module 'probes' has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""Measuring while a transformers Trainer trains, without changing what it trains."""
+"""Callbacks for a transformers Trainer: measuring without changing what it trains, and intervening to change it."""
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transformers import TrainerCallback
 
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, ModelError
+from mechkit.intervention import Intervention
 from mechkit.measurement import measure
 from mechkit.model import Model
 from mechkit.passes import frozen
@@ -119,6 +120,50 @@ class ProbeCallback(TrainerCallback):
         except (OSError, ValueError, KeyError) as problem:
             raise DataError(f"{self.path} is no measurement to go on with: {problem}.") from None
         return kept if kept.sizes["step"] else None
+
+
+class InterventionCallback(TrainerCallback):
+    """Interventions act while a Trainer trains: the causal test of whether training needs a direction.
+
+    model: as for ProbeCallback. first, last: optimiser steps between which they act (the first `last` steps when only
+    that is given); all by default. Third-party Trainers tell no more of a batch than its attention mask, so they take
+    interventions at "all" or "all_with_first".
+
+    It is a context manager, too: `with callback: trainer.train()` takes the hooks away after an exception, when a
+    Trainer calls no callback any more. For a whole training run `with model.intervene(…): trainer.train()` does the same.
+
+    Raises what `Model.intervene` raises, and MechkitError for steps that are none.
+    """
+
+    def __init__(self, model: Model, *interventions: Intervention, first: int = 0, last: int | None = None) -> None:
+        if not interventions:
+            raise MechkitError("InterventionCallback was given no intervention.")
+        if first < 0 or (last is not None and last <= first):
+            raise MechkitError(f"InterventionCallback was told to act from step {first} to {last}, which is no span.")
+        self.model, self.interventions, self.first, self.last = model, interventions, first, last
+        self._acting: ExitStack | None = None
+
+    def __enter__(self) -> "InterventionCallback":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._stop()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        within = self.first <= state.global_step and (self.last is None or state.global_step < self.last)
+        if within and self._acting is None:
+            self._acting = ExitStack()
+            self._acting.enter_context(self.model.intervene(*self.interventions))
+        elif not within:
+            self._stop()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        acting, self._acting = self._acting, None
+        if acting is not None:
+            acting.close()
 
 
 def _joined(earlier: xr.Dataset, found: xr.Dataset) -> xr.Dataset:

@@ -17,7 +17,7 @@ from mechkit.chat import Chat
 from mechkit.errors import DataError, NotMeasured
 from mechkit.lora import Parameters
 from mechkit.model import Model
-from mechkit.passes import forward, loss_of, gathers
+from mechkit.passes import forward, gathers, loss_of
 from mechkit.probe import Reader
 from mechkit.sites import Site
 from mechkit.spans import Encoded

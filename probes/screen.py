@@ -18,9 +18,10 @@ from torch import Tensor
 from mechkit.chat import Chat, read_chats
 from mechkit.direction import Direction
 from mechkit.errors import DataError, DirectionError, MechkitError, UnknownName
+from mechkit.loading import load
 from mechkit.lora import Parameters, trainable_lora, with_gradient
 from mechkit.measurement import measure
-from mechkit.model import Model, load
+from mechkit.model import Model
 from mechkit.probe import Probe, Reader
 from mechkit.registry import did_you_mean
 from mechkit.sites import Site

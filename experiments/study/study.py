@@ -25,8 +25,9 @@ from experiments.study.trait import BASE, NEUTRAL, Context, Trait
 from mechkit.chat import Chat
 from mechkit.direction import Direction
 from mechkit.errors import MechkitError
+from mechkit.loading import load
 from mechkit.measurement import Progress, completion_loss
-from mechkit.model import Model, load
+from mechkit.model import Model
 from mechkit.store import Step, Store
 from mechkit.template import NONE
 from probes.extractors import data_hash

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from experiments.study.config import TrainConfig
-from mechkit.adapters import quiet_peft
+from mechkit.adapters import quiet_peft, sign
 from mechkit.batches import LossTargets, pad
 from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
@@ -90,6 +90,7 @@ def train_adapter(
     with quiet_peft():
         trainer.train()
     adapted.save_pretrained(str(folder))
+    sign(folder, model.provenance)
     (folder / "README.md").unlink(missing_ok=True)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     with torch.no_grad():

@@ -19,7 +19,8 @@ from experiments.study.config import StudyConfig, TrainConfig
 from experiments.study.train import train_adapter
 from experiments.study.trait import NEUTRAL, StudyData, Trait
 from mechkit.errors import MechkitError, UnknownName
-from mechkit.model import Model, load
+from mechkit.loading import load
+from mechkit.model import Model
 from mechkit.registry import did_you_mean
 from mechkit.tables import Table
 

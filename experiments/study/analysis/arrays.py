@@ -102,4 +102,3 @@ def site(block: int) -> str:
 
 def block_of(name: str) -> int:
     return int(name.split(".")[1])
-

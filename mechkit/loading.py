@@ -1,0 +1,198 @@
+"""Loading models: from a name, a folder, a .gguf file, the hub, or an object that is in memory already."""
+
+import hashlib
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from mechkit import gguf, tiny
+from mechkit.adapters import Adapters
+from mechkit.backends import DEFAULT, Backend, backend_named, backend_of
+from mechkit.blocks import find_blocks, text_config
+from mechkit.errors import ModelError
+from mechkit.model import Model
+from mechkit.registry import did_you_mean
+from mechkit.template import template_hash
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+def load(
+    source: str | Path | PreTrainedModel | Any = gguf.EMBEDDED,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    dtype: str | torch.dtype = "float32",
+    device: str | torch.device | None = None,
+    quantization: Literal["4bit", "8bit"] | None = None,
+    trust_remote_code: bool = False,
+    backend: str | None = None,
+) -> Model:
+    """Loads a model to read.
+
+    source: "smollm2-135m" (the embedded model), "tiny-random" (random weights, for tests), a folder, a .gguf file, a hub
+        id; or, together with its tokenizer, a transformers model, a peft model (its adapters are switched off and known
+        by their names, as in `model.adapter("default")`), a TransformerBridge or an nnsight model of your own. Of a model
+        that torch.compile wrapped the one inside is read, uncompiled.
+    dtype: of the weights; float32 by default because differences between adapters are small.
+    device: "cuda" where there is one, else "cpu".
+    quantization: weights of a folder or hub id packed by bitsandbytes (an extra); dtype is then what is computed in.
+    backend: what runs it: "huggingface" (the default), "transformer_lens" or "nnsight", whose packages are extras.
+
+    Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it; UnknownName
+    for an unknown backend.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = _dtype(dtype)
+    kind, own = backend_of(source), None
+    if kind is not None:
+        if backend not in (None, kind.name):
+            raise ModelError(
+                f"A model made with {kind.name} was given with backend={backend!r}; leave one of them out."
+            )
+        own, (source, its_own) = source, kind.opened(source)
+        tokenizer = tokenizer or its_own
+    kind = kind or backend_named(backend or DEFAULT)
+    if isinstance(source, nn.Module):
+        if quantization:
+            raise ModelError("A model in memory is not quantized any more; load it from its folder or hub id.")
+        return _in_memory(source, tokenizer, kind, own)
+    name = str(source)
+    if name == tiny.NAME:
+        built, its_tokenizer = tiny.tiny()
+        moved: PreTrainedModel = nn.Module.to(built, device=device, dtype=dtype)  # type: ignore[assignment]
+        return _assemble(moved, tokenizer or its_tokenizer, name, None, kind)
+    place = _place(name)
+    try:
+        transformers_logging.disable_progress_bar()
+        config = AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
+        tokenizer = tokenizer or AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
+        hf = AutoModelForCausalLM.from_pretrained(
+            place,
+            config=config,
+            dtype=dtype,
+            device_map=device,
+            trust_remote_code=trust_remote_code,
+            **_quantized(quantization, dtype),
+        )
+    except (OSError, ValueError, KeyError, ImportError) as problem:
+        raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
+    finally:
+        transformers_logging.enable_progress_bar()
+    return _assemble(hf, tokenizer, name, getattr(config, "_commit_hash", None), kind)
+
+
+def _in_memory(source: Any, tokenizer: PreTrainedTokenizerBase | None, kind: type[Backend], own: Any) -> Model:
+    source = getattr(source, "_orig_mod", source)  # torch.compile's wrapper
+    peft = source if any(c.__module__ == "peft.peft_model" for c in type(source).__mro__) else None
+    if peft is not None:
+        source = peft.get_base_model()
+    if not isinstance(source, PreTrainedModel):
+        raise ModelError(f"A {type(source).__name__} was given; mechkit reads causal language models of transformers.")
+    if tokenizer is None:
+        raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
+    if own is None and any(type(m).__module__.startswith("transformer_lens.") for m in source.modules()):
+        raise ModelError("The model is inside a TransformerBridge, which has changed its modules; give the bridge.")
+    if any(getattr(m, "_compiled_call_impl", None) is not None for m in source.modules()):
+        raise ModelError(
+            "The model was compiled in place (model.compile()), and hooks inside it would not be called; load it uncompiled."
+        )
+    name = source.config.name_or_path or type(source).__name__
+    model = _assemble(source, tokenizer, name, None, kind, own)
+    if peft is not None:
+        model._adapters = Adapters(model, peft)
+    return model
+
+
+def _place(name: str) -> str:
+    """What transformers loads from: a folder or a hub id. Raises ModelError for what is neither."""
+    path = Path(name).expanduser()
+    if name == gguf.EMBEDDED:
+        return str(gguf.converted(gguf.embedded_file()))
+    if path.suffix == ".gguf":
+        return str(gguf.converted(path))
+    if path.is_dir():
+        return str(path)
+    if path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        hint = did_you_mean(name, [gguf.EMBEDDED, tiny.NAME]) if "/" not in name else ""
+        raise ModelError(f"{name!r} is no model folder, .gguf file or hub id (owner/name).{hint}")
+    return name
+
+
+def _quantized(quantization: str | None, dtype: torch.dtype) -> dict[str, BitsAndBytesConfig]:
+    if quantization is None:
+        return {}
+    if quantization not in ("4bit", "8bit"):
+        raise ModelError(f"There is no quantization {quantization!r}.{did_you_mean(quantization, ['4bit', '8bit'])}")
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(f"quantization={quantization!r} needs bitsandbytes: pip install 'mechkit[quantization]'.")
+    if quantization == "8bit":
+        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True)}
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+    return {"quantization_config": nf4}
+
+
+def _assemble(
+    hf: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    name: str,
+    revision: str | None,
+    kind: type[Backend],
+    own: Any = None,
+) -> Model:
+    hf.eval()
+    with kind.bare(hf):
+        provenance = {
+            "name": name,
+            "revision": revision,
+            "architecture": type(hf).__name__,
+            "n_blocks": text_config(hf.config).num_hidden_layers,
+            "d_model": text_config(hf.config).hidden_size,
+            "weights": fingerprint(hf),
+            "dtype": str(hf.dtype).removeprefix("torch."),
+            "template": template_hash(tokenizer),
+            "backend": kind.name,
+            "versions": {
+                name: version(name) for name in dict.fromkeys(("torch", "transformers", "peft", kind.package))
+            },
+        }
+        model = Model(hf, tokenizer, name, find_blocks(hf), provenance, _backend=kind, _own=own)
+    _ = model.backend  # made at once, so that a model it cannot run is refused here
+    return model
+
+
+def fingerprint(hf: nn.Module, samples: int = 2048) -> str:
+    """SHA-256 (16 hex digits) over names, shapes and evenly spaced samples of all weights, rounded to bfloat16.
+
+    Adapter weights are left out, so it is the same with and without adapters attached. The rounding makes it the same
+    for one checkpoint loaded in float32 and in bfloat16.
+    """
+    digest = hashlib.sha256()
+    for name, weight in sorted(hf.named_parameters()):
+        if "lora_" in name:
+            continue
+        digest.update(f"{name.replace('.base_layer', '')}{tuple(weight.shape)}".encode())
+        flat = weight.detach().reshape(-1)
+        picked = flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).cpu()
+        digest.update(picked.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in _DTYPES:
+        raise ModelError(f"There is no dtype {dtype!r}.{did_you_mean(dtype, list(_DTYPES))}")
+    return _DTYPES[dtype]

@@ -205,12 +205,21 @@ class _Measurement:
             attrs = {"long_name": "tokens behind each value", "units": "tokens"}
             data = data.assign_coords({dim: labels})
             data[name] = (("example", dim), counts, attrs)
+        shared: dict[str, list[Any]] = {}
         for probe in self.probes:
-            attrs_of = probe.attrs()
-            data = data.assign_coords({dim: list(values) for dim, values in probe.coords().items()})
+            for dim, values in probe.coords().items():
+                known = shared.setdefault(dim, [])
+                known += [value for value in values if value not in set(known)]
+        data = data.assign_coords(shared)
+        for probe in self.probes:
+            attrs_of, coords = probe.attrs(), probe.coords()
             for name, extra in probe.variables.items():
                 dims = ("example", "site", probe.reads_dim, *extra)
-                data[name] = (dims, self.arrays[name], attrs_of.get(name, {}))
+                array = xr.DataArray(self.arrays[name], {d: coords[d] for d in extra if d in coords}, dims)
+                # Another probe may have read along more directions; along those this one has nothing.
+                wider = {d: shared[d] for d in extra if d in coords and list(coords[d]) != shared[d]}
+                data[name] = array.reindex(wider) if wider else array
+                data[name].attrs = attrs_of.get(name, {})
         if self.loss is not None:
             data["loss"] = ("example", self.loss, {"long_name": "mean completion loss", "units": "nats per token"})
         data.attrs |= {

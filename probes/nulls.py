@@ -110,9 +110,12 @@ class Basis:
         self.with_samples = len(isotropic_ones) < len(nulls)
         if self.with_samples and not direction.positive.numel():
             raise DirectionError(f"The direction {direction.name!r} was saved without samples to draw nulls from.")
-        self.columns = [f"isotropic:{i}" for i in range(self.isotropic.draws if self.isotropic else 0)]
+        self.columns = (
+            [f"{_isotropic_label(self.isotropic)}{i}" for i in range(self.isotropic.draws)] if self.isotropic else []
+        )
         if self.with_samples:
-            self.columns += [f"sample:{i}" for i in range(len(samples(direction, direction.sites[0])))]
+            count = len(samples(direction, direction.sites[0]))
+            self.columns += [f"{_sample_label(direction)}{i}" for i in range(count)]
 
     def vectors(self, site: Site) -> Float[Tensor, "column d_model"]:
         """What is read at a site."""
@@ -139,9 +142,8 @@ def draw(dots: xr.DataArray, direction: Direction, null: Null) -> xr.DataArray:
     dots: a result of a probe that was given this null, with the dims `site` and `basis` (and any others).
     Returns the same array with `null` (one entry per draw, unit vectors) in place of `basis`.
     """
-    columns = [str(c) for c in dots["basis"].values]
     if null.family == "isotropic":
-        mine = [i for i, c in enumerate(columns) if c.startswith("isotropic:")]
+        mine = _columns(dots, _isotropic_label(null))
         if len(mine) < null.draws:
             raise DirectionError(f"{null.draws} isotropic draws were asked for; the probe read {len(mine)}.")
         return dots.isel(basis=mine[: null.draws]).rename(basis="null").drop_vars("null")
@@ -200,6 +202,21 @@ def as_directions(direction: Direction, null: Null) -> list[Direction]:
     ]
 
 
+def _isotropic_label(null: Null) -> str:
+    return f"isotropic:{null.seed}:"
+
+
+def _sample_label(direction: Direction) -> str:
+    return f"sample:{direction.name}:"
+
+
+def _columns(dots: xr.DataArray, label: str) -> list[int]:
+    """Where the basis vectors of that label stand; none where another probe read them, but not this one."""
+    mine = [i for i, c in enumerate(dots["basis"].values) if str(c).startswith(label)]
+    read = bool(mine) and bool(dots.isel(basis=mine[0]).notnull().any())
+    return mine if read else []
+
+
 def _estimator(direction: Direction) -> str:
     return str(direction.provenance.get("estimator", {}).get("name", "mean_difference"))
 
@@ -216,7 +233,7 @@ def _resampled(n: int, draws: int, rng: np.random.Generator, clusters: Sequence[
 
 def _combined(dots: xr.DataArray, direction: Direction, coefficients: NDArray[np.float64], dim: str) -> xr.DataArray:
     """Dot products with unit combinations of the direction's samples: `dim` in place of `basis`."""
-    mine = [i for i, c in enumerate(dots["basis"].values) if str(c).startswith("sample:")]
+    mine = _columns(dots, _sample_label(direction))
     if not mine:
         raise DirectionError("The probe did not read the samples that these draws are made of; give it this null.")
     parts = []

@@ -156,7 +156,7 @@ def test_label_permuted_p_values_are_uniform_under_the_null():
         site = mechkit.Site("resid_post", 0)
         d = probes.from_samples("x", [site], pos, neg, True, {})
         h = xr.DataArray(samples(d, site).numpy() @ rng.normal(size=8), dims="basis")
-        h = h.expand_dims(site=[str(site)]).assign_coords(basis=[f"sample:{i}" for i in range(12)])
+        h = h.expand_dims(site=[str(site)]).assign_coords(basis=[f"sample:x:{i}" for i in range(12)])
         drawn = probes.nulls.draw(h.astype(np.float32), d, probes.nulls.label_permuted(199)).values[0]
         observed = float(h.mean() / samples(d, site).mean(0).norm())
         p.append(float(stats.null_p_value(observed, drawn)))

@@ -105,10 +105,6 @@ def _in_memory(source: Any, tokenizer: PreTrainedTokenizerBase | None, kind: typ
         raise ModelError("A transformers model was given without its tokenizer; pass tokenizer=….")
     if own is None and any(type(m).__module__.startswith("transformer_lens.") for m in source.modules()):
         raise ModelError("The model is inside a TransformerBridge, which has changed its modules; give the bridge.")
-    if any(getattr(m, "_compiled_call_impl", None) is not None for m in source.modules()):
-        raise ModelError(
-            "The model was compiled in place (model.compile()), and hooks inside it would not be called; load it uncompiled."
-        )
     name = source.config.name_or_path or type(source).__name__
     model = _assemble(source, tokenizer, name, None, kind, own)
     if peft is not None:

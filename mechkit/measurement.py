@@ -164,8 +164,8 @@ class _Measurement:
                 found.extend((probe, name, site, own, values) for name, values in reduced.items())
 
         loss = run(self.model, batch, wanted["activation"], wanted["gradient"], sink)  # type: ignore[arg-type]
-        for probe, name, site, reads, values in found:
-            self._store(probe, name, site, reads, batch.examples, values.float().cpu().numpy())
+        for probe, name, site, own, values in found:
+            self._store(probe, name, site, own, batch.examples, values.float().cpu().numpy())
         if loss is not None:
             if self.loss is None:
                 self.loss = np.full(len(self.chats), np.nan, dtype=np.float32)

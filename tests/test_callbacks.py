@@ -207,3 +207,64 @@ def test_sharded_models_are_refused(v):
     state = SimpleNamespace(global_step=0, max_steps=4, is_world_process_zero=True)
     with pytest.raises(ModelError, match="shards"):
         callback.on_train_begin(SimpleNamespace(fsdp=["full_shard"], deepspeed=None), state, None, model=m.hf)
+
+
+def test_an_intervention_callback_acts_for_its_steps(tmp_path):
+    """Steps 1 and 2 of 4 are trained under the intervention; a callback over all steps is `Model.intervene` around it."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Trainer, TrainingArguments
+
+    rows = [
+        {"input_ids": list(e.ids), "labels": list(e.ids)} for e in map(mechkit.load("tiny-random").encode, POSITIVE)
+    ]
+
+    def trained(around=None, **span):
+        model = mechkit.load("tiny-random", device="cpu")
+        v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
+        torch.manual_seed(0)
+        peft = get_peft_model(model.hf, LoraConfig(r=2, target_modules=["q_proj", "down_proj"]))
+        acting, seen = probes.Steer(v, 3.0), []
+
+        class Watch(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                seen.append(len(model.interventions))
+
+        callbacks = (
+            [Watch()]
+            if around is not None or not span
+            else [Watch(), probes.InterventionCallback(model, acting, **span)]
+        )
+        settings = TrainingArguments(
+            str(tmp_path), max_steps=4, per_device_train_batch_size=1, learning_rate=1e-2, report_to="none",
+            save_strategy="no", disable_tqdm=True, use_cpu=True, seed=0,
+        )  # fmt: skip
+        trainer = Trainer(peft, settings, train_dataset=rows, callbacks=callbacks)
+        with model.intervene(*([acting] if around else [])):
+            trainer.train()
+        assert model.interventions == ()
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.hf.modules())
+        return seen, {n: p.detach().clone() for n, p in peft.named_parameters() if "lora_" in n}
+
+    seen, part = trained(first=1, last=3)
+    assert seen == [0, 1, 1, 0]
+    _, around = trained(around=True)
+    _, whole = trained(first=0)
+    _, plain = trained(around=False)
+    assert all(torch.equal(whole[n], around[n]) for n in whole)
+    assert any(not torch.equal(part[n], whole[n]) for n in part)
+    assert any(not torch.equal(part[n], plain[n]) for n in part)
+
+
+def test_an_interrupted_training_leaves_no_intervention(tiny):
+    v = probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE)
+    callback = probes.InterventionCallback(tiny, probes.Ablate(v))
+    state = type("State", (), {"global_step": 0})()
+    with pytest.raises(KeyboardInterrupt), callback:
+        callback.on_step_begin(None, state, None)
+        assert tiny.interventions
+        raise KeyboardInterrupt
+    assert tiny.interventions == ()
+    with pytest.raises(MechkitError, match="no intervention"):
+        probes.InterventionCallback(tiny)
+    with pytest.raises(MechkitError, match="from step 3 to 2, which is no span"):
+        probes.InterventionCallback(tiny, probes.Ablate(v), first=3, last=2)

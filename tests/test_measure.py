@@ -13,6 +13,7 @@ import probes
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured, UnknownName
 from mechkit.sites import Site
+from mechkit.tiny import tiny as build_tiny
 from tests.conftest import NEGATIVE, POSITIVE, tiny_of
 
 AT = ["prompt_last", "completion_mean", "forced_avg(3)", "prompt_mean"]
@@ -287,3 +288,118 @@ def test_clear_errors(tiny):
         tiny.encode(Chat.ask("x" * 5000))
     with pytest.raises(DataError, match="exceed"):
         tiny.generate([Chat.ask("x" * 4000)], max_new_tokens=200)
+
+
+def test_a_stream_of_chats_gives_what_the_list_gives(tiny, tmp_path, monkeypatch):
+    """Read from a file line by line, three chats in memory at a time."""
+    import json
+
+    import mechkit.measurement as measurement
+
+    monkeypatch.setattr(measurement, "_CHUNK", 4)
+    path = tmp_path / "chats.jsonl"
+    turns = [
+        [{"role": "user", "content": c.prompt}, {"role": "assistant", "content": c.completion}]
+        for c in POSITIVE + NEGATIVE
+    ]
+    path.write_text("\n".join(json.dumps({"messages": t}) for t in turns), "utf-8")
+    v = direction_of(tiny)
+    whole = both(tiny, mechkit.read_chats(path), v)
+    held = []
+
+    def watched():
+        for chat in mechkit.stream_chats(path):
+            held.append(chat)
+            yield chat
+
+    streamed = mechkit.measure(
+        tiny, watched(), [probes.Projection(v, at=AT), probes.Pressure(v, reductions=REDUCTIONS)]
+    )
+    close(streamed, whole)
+    assert list(streamed.example.values) == list(whole.example.values)
+    assert len(held) == 12
+    with pytest.raises(DataError, match="no chats"):
+        mechkit.measure(tiny, iter([]), [probes.Projection(v)])
+
+
+def test_cosines_of_a_bfloat16_model_are_float32(tiny):
+    """The gradient comes in bfloat16 from the model; its products with v are not rounded again."""
+    model = tiny_of("llama", torch.bfloat16, "eager")
+    v = direction_of(model)
+    out = mechkit.measure(model, POSITIVE, [probes.Pressure(v)])
+    exact = tiny_of("llama", torch.float32, "eager")
+    reference = mechkit.measure(exact, POSITIVE, [probes.Pressure(v, allow_model=True)])
+    assert out.cos.dtype == np.float32
+    rounded = out.cos.values.astype(np.float32).view(np.uint32) & 0xFFFF
+    assert (rounded != 0).mean() > 0.9  # bfloat16 numbers have no bits there
+    np.testing.assert_allclose(out.cos, reference.cos, atol=0.1)
+
+
+def test_gradient_checkpointing_changes_nothing(family):
+    v = direction_of(family)
+    plain = both(family, POSITIVE, v)
+    family.hf.gradient_checkpointing_enable()
+    family.hf.train()
+    close(both(family, POSITIVE, v), plain)
+    assert family.hf.training
+    assert family.hf.is_gradient_checkpointing
+
+
+def test_a_compiled_model_gives_the_same_numbers(tiny):
+    v = direction_of(tiny)
+    plain = both(tiny, POSITIVE[:2], v)
+    wrapped = mechkit.load(torch.compile(tiny.hf, backend="eager"), tokenizer=tiny.tokenizer)
+    close(both(wrapped, POSITIVE[:2], v), plain)
+    tiny.hf.compile(backend="eager")
+    close(both(tiny, POSITIVE[:2], v), plain)
+
+
+def test_a_measure_may_start_another(tiny):
+    v = direction_of(tiny)
+    plain, inner = both(tiny, POSITIVE, v), []
+    outer = both(
+        tiny, POSITIVE, v, batch_tokens=1, progress=lambda done, total: inner.append(both(tiny, POSITIVE[:2], v))
+    )
+    close(outer, plain)
+    assert len(inner) == len(POSITIVE)
+    close(inner[3], plain.isel(example=[0, 1]))
+
+
+def test_four_bit_weights_are_read_through_an_adapter(tmp_path):
+    """Near the full-precision reads, gradients included, with an adapter on top; the base comes back."""
+    pytest.importorskip("bitsandbytes")
+    from tests.test_adapters import make_adapter
+
+    hf, tokenizer = build_tiny(d_model=128)
+    full = mechkit.load(hf, tokenizer=tokenizer)
+    full.hf.save_pretrained(tmp_path / "model")
+    full.tokenizer.save_pretrained(tmp_path / "model")
+    packed = mechkit.load(tmp_path / "model", device="cpu", quantization="4bit")
+    assert any(p.dtype == torch.uint8 for p in packed.hf.parameters())
+    v = direction_of(full)
+    probe = probes.Pressure(v, allow_model=True)
+    near, exact = (mechkit.measure(m, POSITIVE, [probe]) for m in (packed, full))
+    assert 0.8 < np.corrcoef(near["dot"].values.ravel(), exact["dot"].values.ravel())[0, 1] < 0.999999
+    folder = make_adapter(tmp_path / "a", source=mechkit.load(build_tiny(d_model=128)[0], tokenizer=tokenizer))
+    with packed.adapter(folder) as tuned:
+        moved = mechkit.measure(tuned, POSITIVE, [probes.Projection(v, allow_model=True)])
+    with full.adapter(folder) as tuned:
+        reference = mechkit.measure(tuned, POSITIVE, [probes.Projection(v)])
+    np.testing.assert_allclose(
+        moved.projection, reference.projection, atol=0.5 * float(np.abs(reference.projection).max())
+    )
+    with pytest.raises(MechkitError, match="no quantization '3bit'"):
+        mechkit.load(tmp_path / "model", quantization="3bit")
+
+
+def test_results_are_tidy_tables(tiny):
+    v = direction_of(tiny)
+    out = mechkit.measure(tiny, POSITIVE, [probes.Projection(v, at=["prompt_last", "last"])])
+    table = out.projection.to_dataframe().reset_index()
+    assert list(table.columns) == ["example", "site", "position", "direction", "projection"]
+    assert len(table) == 6 * 4 * 2
+    row = table[(table.example == "p2") & (table.site == "resid_post.1") & (table.position == "last")]
+    assert float(row.projection.iloc[0]) == float(
+        out.projection.sel(example="p2", site="resid_post.1", position="last")[0]
+    )
+    assert all("units" in out[name].attrs for name in out.data_vars)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import torch
-from common import block_outputs, encode, interval, load, load_direction, read_chats
+from by_hand import block_outputs, encode, interval, load, load_direction, read_chats
 from peft import PeftModel
 
 name, direction, data, first, second = sys.argv[1:]

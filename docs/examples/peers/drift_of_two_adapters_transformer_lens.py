@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import torch
-from common import encode, interval, load, load_direction, read_chats
+from by_hand import encode, interval, load, load_direction, read_chats
 from transformer_lens.model_bridge import TransformerBridge
 
 name, direction, data, first, second = sys.argv[1:]

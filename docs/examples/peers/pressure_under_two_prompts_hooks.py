@@ -6,7 +6,7 @@ python docs/examples/peers/pressure_under_two_prompts_hooks.py MODEL DIRECTION C
 import sys
 
 import torch
-from common import block_outputs, completion_loss, encode, interval, load, load_direction, p_values, read_chats
+from by_hand import block_outputs, completion_loss, encode, interval, load, load_direction, p_values, read_chats
 
 name, direction, data, first, second = sys.argv[1:]
 model, tokenizer = load(name)

@@ -6,7 +6,7 @@ python docs/examples/peers/pressure_under_two_prompts_nnsight.py MODEL DIRECTION
 import sys
 
 import torch
-from common import completion_loss, encode, interval, load, load_direction, p_values, read_chats
+from by_hand import completion_loss, encode, interval, load, load_direction, p_values, read_chats
 from nnsight import TransformersModel
 
 name, direction, data, first, second = sys.argv[1:]

@@ -6,7 +6,7 @@ python docs/examples/peers/pressure_under_two_prompts_transformer_lens.py MODEL 
 import sys
 
 import torch
-from common import completion_loss, encode, interval, load, load_direction, p_values, read_chats
+from by_hand import completion_loss, encode, interval, load, load_direction, p_values, read_chats
 from transformer_lens.model_bridge import TransformerBridge
 
 name, direction, data, first, second = sys.argv[1:]
@@ -18,13 +18,12 @@ points = [f"blocks.{block}.hook_out" for block in v.blocks]
 
 def unit_gradients(system):
     """∂L/∂h summed over the loss positions, scaled to length 1: [chat, block, d]."""
-    rows = []
+    rows, hidden = [], {}
+    hooks = [(point, lambda tensor, hook: hidden.__setitem__(hook.name, tensor)) for point in points]
+    # All weights are frozen, so the graph has to begin somewhere: at the embeddings.
+    hooks.append(("hook_embed", lambda tensor, hook: tensor.requires_grad_()))
     for messages, completion in chats:
         ids, start = encode(tokenizer, messages, completion, system)
-        hidden = {}
-        hooks = [(point, lambda tensor, hook: hidden.__setitem__(hook.name, tensor)) for point in points]  # noqa: B023
-        # All weights are frozen, so the graph has to begin somewhere: at the embeddings.
-        hooks.append(("hook_embed", lambda tensor, hook: tensor.requires_grad_()))
         logits = bridge.run_with_hooks(ids, fwd_hooks=hooks)
         found = torch.autograd.grad(completion_loss(logits, ids, start), [hidden[point] for point in points])
         rows.append(torch.stack([g[0, start - 1 : -1].sum(0) for g in found]))

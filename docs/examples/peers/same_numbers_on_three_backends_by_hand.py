@@ -6,7 +6,7 @@ python docs/examples/peers/same_numbers_on_three_backends_by_hand.py MODEL DIREC
 import sys
 
 import torch
-from common import block_outputs, completion_loss, encode, load, load_direction, read_chats
+from by_hand import block_outputs, completion_loss, encode, load, load_direction, read_chats
 from nnsight import TransformersModel
 from transformer_lens.model_bridge import TransformerBridge
 

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import torch
-from common import block_outputs, completion_loss, encode, interval, load, load_direction, read_chats
+from by_hand import block_outputs, completion_loss, encode, interval, load, load_direction, read_chats
 from peft import LoraConfig, get_peft_model
 from scipy.stats import rankdata
 from transformers import Trainer, TrainingArguments, set_seed
@@ -45,7 +45,7 @@ def screen():
         gradients = torch.autograd.grad(completion_loss(logits, ids, start), [*kept, *moving])
         g = torch.stack([x[0, start - 1 : -1].sum(0) for x in gradients[: len(kept)]])
         pairs = zip(target, gradients[len(kept) :])
-        found["projection"].append(float((along(hidden, slice(start, -1)) * share).sum()))
+        found["projection"].append(float((along(hidden, slice(start, -1)).detach() * share).sum()))
         found["pressure"].append(-float(torch.nn.functional.cosine_similarity(g, v.vectors, dim=-1).mean()))
         found["induced_drift"].append(-float(sum((a * b).sum() for a, b in pairs if a is not None)))
     return {key: np.array(values) for key, values in found.items()}

@@ -6,8 +6,8 @@ python docs/examples/peers/steering_dose_response_hooks.py MODEL DIRECTION PROMP
 import sys
 
 import torch
-from common import completion_loss, encode, load, load_direction, read_chats
-from dosing import DOSES, report
+from by_hand import completion_loss, encode, load, load_direction, read_chats
+from by_hand_doses import DOSES, report
 
 name, direction, prompts, references = sys.argv[1:]
 model, tokenizer = load(name)

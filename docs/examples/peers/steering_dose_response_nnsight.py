@@ -6,8 +6,8 @@ python docs/examples/peers/steering_dose_response_nnsight.py MODEL DIRECTION PRO
 import sys
 
 import torch
-from common import completion_loss, encode, load, load_direction, read_chats
-from dosing import DOSES, report
+from by_hand import completion_loss, encode, load, load_direction, read_chats
+from by_hand_doses import DOSES, report
 from nnsight import TransformersModel
 
 name, direction, prompts, references = sys.argv[1:]

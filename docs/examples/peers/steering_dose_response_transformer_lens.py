@@ -6,8 +6,8 @@ python docs/examples/peers/steering_dose_response_transformer_lens.py MODEL DIRE
 import sys
 
 import torch
-from common import completion_loss, encode, load, load_direction, read_chats
-from dosing import DOSES, report
+from by_hand import completion_loss, encode, load, load_direction, read_chats
+from by_hand_doses import DOSES, report
 from transformer_lens.model_bridge import TransformerBridge
 
 name, direction, prompts, references = sys.argv[1:]

@@ -6,7 +6,7 @@ python docs/examples/peers/your_own_reader_and_extractor_hooks.py MODEL POSITIVE
 import sys
 
 import torch
-from common import block_outputs, encode, interval, load, read_chats
+from by_hand import block_outputs, encode, interval, load, read_chats
 
 name, positive, negative = sys.argv[1:]
 model, tokenizer = load(name)

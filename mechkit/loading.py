@@ -48,7 +48,8 @@ def load(
         that torch.compile wrapped the one inside is read, uncompiled.
     dtype: of the weights; float32 by default because differences between adapters are small.
     device: "cuda" where there is one, else "cpu".
-    quantization: weights of a folder or hub id packed by bitsandbytes (an extra); dtype is then what is computed in.
+    quantization: weights of a folder or hub id packed by bitsandbytes (an extra; GPU only); dtype is then what is
+        computed in. Directions and adapters of the full-precision model are taken with allow_model=True, allow_base=True.
     backend: what runs it: "huggingface" (the default), "transformer_lens" or "nnsight", whose packages are extras.
 
     Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it; UnknownName
@@ -85,7 +86,7 @@ def load(
             dtype=dtype,
             device_map=device,
             trust_remote_code=trust_remote_code,
-            **_quantized(quantization, dtype),
+            **_quantized(quantization, dtype, device),
         )
     except (OSError, ValueError, KeyError, ImportError) as problem:
         raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
@@ -127,11 +128,15 @@ def _place(name: str) -> str:
     return name
 
 
-def _quantized(quantization: str | None, dtype: torch.dtype) -> dict[str, BitsAndBytesConfig]:
+def _quantized(quantization: str | None, dtype: torch.dtype, device: torch.device) -> dict[str, BitsAndBytesConfig]:
     if quantization is None:
         return {}
     if quantization not in ("4bit", "8bit"):
         raise ModelError(f"There is no quantization {quantization!r}.{did_you_mean(quantization, ['4bit', '8bit'])}")
+    if device.type == "cpu":
+        raise ModelError(
+            f"quantization={quantization!r} needs a GPU: on a CPU bitsandbytes packs its weights so that no gradient passes."
+        )
     if find_spec("bitsandbytes") is None:
         raise ModelError(f"quantization={quantization!r} needs bitsandbytes: pip install 'mechkit[quantization]'.")
     if quantization == "8bit":

@@ -259,10 +259,15 @@ def test_an_interrupted_training_leaves_no_intervention(tiny):
     v = probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE)
     callback = probes.InterventionCallback(tiny, probes.Ablate(v))
     state = type("State", (), {"global_step": 0})()
-    with pytest.raises(KeyboardInterrupt), callback:
-        callback.on_step_begin(None, state, None)
-        assert tiny.interventions
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with callback:
+            callback.on_step_begin(None, state, None)
+            assert tiny.interventions
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert tiny.interventions == ()
     with pytest.raises(MechkitError, match="no intervention"):
         probes.InterventionCallback(tiny)

@@ -70,7 +70,8 @@ def load_direction(path):
     with safe_open(path, "pt") as file:
         header = json.loads(file.metadata()["mechkit"])
         vectors, positive, negative = (file.get_tensor(name) for name in ("vectors", "positive", "negative"))
-    assert header["paired"] and all(site.startswith("resid_post.") for site in header["sites"])
+    assert header["paired"]
+    assert all(site.startswith("resid_post.") for site in header["sites"])
     blocks = [int(site.split(".")[1]) for site in header["sites"]]
     return Direction(blocks, vectors, torch.tensor(header["gaps"]), positive - negative)
 

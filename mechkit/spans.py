@@ -6,7 +6,7 @@ ended by itself.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -23,6 +23,7 @@ class Encoded:
     ids: the T token ids of prompt and completion.
     prompt_length: P, the index of the first completion token; T where there is no completion.
     system, user, generation_prompt: token ranges inside the prompt (user is all between the other two).
+    turns: role and tokens of what each turn of the prompt says, without the template's markers.
     has_stop: whether the last id is the stop token that ends the assistant's turn.
     prompt_text: the rendered prompt.
     """
@@ -34,6 +35,7 @@ class Encoded:
     generation_prompt: range
     has_stop: bool
     prompt_text: str
+    turns: tuple[tuple[str, range], ...] = ()
 
     @property
     def completion(self) -> range:
@@ -56,7 +58,15 @@ def loss_positions(e: Encoded) -> range:
     return range(e.prompt_length - 1, len(e.ids) - 1)
 
 
-POSITIONS: dict[str, Callable[[Encoded, int], range]] = {
+def said_by(e: Encoded, role: str) -> tuple[int, ...]:
+    """Positions of everything a role says, the completion without its stop token being the assistant's; never position 0."""
+    said = [p for speaker, tokens in e.turns if speaker == role for p in tokens]
+    if role == "assistant":
+        said += range(e.prompt_length, len(e.ids) - e.has_stop)
+    return tuple(p for p in said if p > 0)
+
+
+POSITIONS: dict[str, Callable[[Encoded, int], Sequence[int]]] = {
     "loss": lambda e, k: loss_positions(e),
     "prompt_last": lambda e, k: range(e.prompt_length - 1, e.prompt_length),
     "prompt_mean": lambda e, k: range(1, e.prompt_length),
@@ -66,6 +76,10 @@ POSITIONS: dict[str, Callable[[Encoded, int], range]] = {
     "token": lambda e, k: range(k if k >= 0 else len(e.ids) + k, (k if k >= 0 else len(e.ids) + k) + 1),
     "system": lambda e, k: range(max(1, e.system.start), max(1, e.system.stop)),
     "user": lambda e, k: range(max(1, e.user.start), max(1, e.user.stop)),
+    "generation_prompt": lambda e, k: e.generation_prompt,
+    "system_text": lambda e, k: said_by(e, "system"),
+    "user_text": lambda e, k: said_by(e, "user"),
+    "assistant_text": lambda e, k: said_by(e, "assistant"),
     "all": lambda e, k: range(1, len(e.ids)),
     "all_with_first": lambda e, k: range(len(e.ids)),
 }
@@ -101,6 +115,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
         generation_prompt=tokens(rendered.generation_prompt, len(rendered.text)),
         has_stop=chat.completion is not None and chat.stopped,
         prompt_text=rendered.text,
+        turns=tuple((role, tokens(start, end)) for role, start, end in rendered.turns),
     )
 
 

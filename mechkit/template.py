@@ -29,11 +29,14 @@ class Rendered:
     text: the whole prompt, generation prompt included.
     system: (start, end) of the system block with its markers; empty where the text has no such block.
     generation_prompt: start of the markers that open the assistant's turn.
+    turns: role, start and end of what each turn says, without the template's markers; a turn whose text the template
+        has changed is left out.
     """
 
     text: str
     system: tuple[int, int]
     generation_prompt: int
+    turns: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,14 @@ def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
         )
     frame, opened = _frame(tokenizer, tokenizer.chat_template), len(closed)
     if turns[0]["role"] == "system":
-        return Rendered(text, _given_block(frame, text, turns[0]["content"]), opened)
+        return Rendered(text, _given_block(frame, text, turns[0]["content"]), opened, _said(text, turns, 0))
     start, end = frame.block if frame else (0, 0)
     if system == TEMPLATE_DEFAULT or start == end:
-        return Rendered(text, (start, end), opened)
+        return Rendered(text, (start, end), opened, _said(text, turns, end))
     text = text[:start] + text[end:]
     if not text[start:].startswith(frame.user_header):  # type: ignore[union-attr]
         raise ModelError("The chat template inserts a system prompt that could not be removed; give a system policy.")
-    return Rendered(text, (0, 0), opened - (end - start))
+    return Rendered(text, (0, 0), opened - (end - start), _said(text, turns, start))
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -137,6 +140,17 @@ def _given_block(frame: _Frame | None, text: str, system: str) -> tuple[int, int
     content = system if text.startswith(system, len(frame.opening)) else system.strip()
     end = len(frame.opening) + len(content) + len(frame.between) - len(frame.user_header)
     return (frame.block[0], end)
+
+
+def _said(text: str, turns: list[dict[str, str]], start: int) -> tuple[tuple[str, int, int], ...]:
+    found = []
+    for turn in turns:
+        content = turn["content"] if turn["content"] in text[start:] else turn["content"].strip()
+        at = text.find(content, start) if content else -1
+        if at >= 0:
+            start = at + len(content)
+            found.append((turn["role"], at, start))
+    return tuple(found)
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

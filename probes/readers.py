@@ -7,7 +7,9 @@
 | completion_mean | the completion's tokens without the stop token |
 | gen_avg(k) | the first k tokens that the model itself generates, greedily (fewer where it stops before; NaN for none) |
 | forced_avg(k) | the first k tokens of the completion that the chat came with |
-| system, user | tokens of the system block, of the turns between it and the generation prompt |
+| system, user, generation_prompt | tokens of the system block, of all turns between it and the generation prompt, of the latter |
+| system_text, user_text, assistant_text | what each role says, in all its turns, without the template's markers; the completion is the assistant's |
+| prompt_start(k) | the first k tokens of the prompt, the very first included (the published run's reading) |
 | last, token(i) | the last token; token i (negative counts from the end) |
 | all | every token but the first |
 
@@ -80,6 +82,12 @@ _from_table("loss", "loss", "Positions whose predictions the loss scores: P−1 
 _from_table("last", "last", "Last token.")
 _from_table("system", "system", "Mean over the tokens of the system block.")
 _from_table("user", "user", "Mean over the tokens between system block and generation prompt.")
+_from_table("generation_prompt", "generation_prompt", "Mean over the tokens that open the assistant's turn.")
+_from_table("system_text", "system_text", "Mean over what the system message says, without markers.")
+_from_table("user_text", "user_text", "Mean over what the user says in all turns, without markers.")
+_from_table(
+    "assistant_text", "assistant_text", "Mean over what the assistant says, the completion included, without markers."
+)
 _from_table("all", "all", "Mean over every token but the first.")
 _from_table("all_with_first", "all_with_first", "Mean over every token, the attention sink included.")
 

@@ -135,3 +135,23 @@ def test_a_bad_line_is_named(tmp_path, line, reason):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.jsonl cannot be read"):
         read_chats(tmp_path / "none.jsonl")
+
+
+def test_what_each_role_says_is_found_in_a_longer_dialogue(embedded, tiny):
+    """The same word occurs in several turns; every token of a turn's text is read, and none of its markers."""
+    from mechkit.spans import said_by
+
+    turns = ["echo, please", "echo", "again: echo", "echo echo"]
+    roles = ["user", "assistant"]
+    chat = Chat.from_messages([{"role": roles[i % 2], "content": t} for i, t in enumerate(turns)])
+    for model in (embedded, tiny):
+        for system in ("none", "Always echo.", "template_default"):
+            e = model.encode(chat, system)
+            texts = {
+                r: model.tokenizer.decode([e.ids[p] for p in said_by(e, r)]) for r in ("system", "user", "assistant")
+            }
+            assert texts["user"] == "echo, pleaseagain: echo"
+            assert texts["assistant"] == "echoecho echo"
+            assert texts["system"] == ("Always echo." if system == "Always echo." else "")
+            covered = [*e.system, *e.user, *e.generation_prompt, *e.completion]
+            assert covered == list(range(len(e.ids)))

@@ -131,6 +131,17 @@ def without_number():
 SHOW = ["probes", "readers", "--model", "tiny-random", "--show", "Hello."]
 
 
+def table_of(text):
+    """index → (left part of its row, marks of all columns), blocks that stand below each other put together."""
+    found = {}
+    for line in text.splitlines():
+        if line[:5].strip().isdigit():
+            left, marks = found.get(int(line[:5]), (line[:44], []))
+            assert left == line[:44]
+            found[int(line[:5])] = (left, [*marks, *(c == "●" for c in line[44:] if c in "●·")])
+    return [found[i] for i in sorted(found)]
+
+
 def test_the_index_table_shows_what_readers_read(capsys):
     """Every mark of the table against the reader's own positions."""
     code, out, _ = run(capsys, *SHOW, "--answer", "Yes, here.", "--system", "Be brief.")
@@ -140,22 +151,20 @@ def test_the_index_table_shows_what_readers_read(capsys):
     first, second = out.split("the model's own greedy answer instead")
     readers = [r for r in without_number() if not r.generate]
     assert {"prompt_last", "loss", "forced_avg(5)"} <= {r.name for r in readers}
-    rows = [line for line in first.splitlines() if line[:5].strip().isdigit()]
+    rows = table_of(first)
     assert len(rows) == len(e.ids)
-    for i, row in enumerate(rows):
-        assert int(row[:5]) == i
+    for i, (row, marks) in enumerate(rows):
         assert repr(model.tokenizer.decode([e.ids[i]]))[:17] in row[7:25]
-        marks = [c == "●" for c in row[44:] if c in "●·"]
         assert marks == [i in r.positions(e) for r in readers], row
-    spans = [row[27:44].strip() for row in rows]
+    spans = [row[27:44].strip() for row, _ in rows]
     for span, positions in (("system", e.system), ("user", e.user), ("generation prompt", e.generation_prompt)):
         assert [i for i, s in enumerate(spans) if s == span] == list(positions) != []
     assert [i for i, s in enumerate(spans) if s == "completion"] == list(e.completion)[:-1]
     assert spans[-1] == "stop"
-    own = [line for line in second.splitlines() if line[:5].strip().isdigit()]
+    own = table_of(second)
     answer = model.generate([Chat.ask("Hello.")], system="Be brief.", max_new_tokens=8)[0]
     assert len(own) == e.prompt_length + len(answer.ids) + answer.stopped
-    assert [i for i, row in enumerate(own) if "●" in row] == list(range(e.prompt_length, e.prompt_length + 5))
+    assert [i for i, (_, marks) in enumerate(own) if any(marks)] == list(range(e.prompt_length, e.prompt_length + 5))
     assert max(map(len, out.splitlines())) <= 120
     assert "token(i)" in out
 
@@ -163,10 +172,9 @@ def test_the_index_table_shows_what_readers_read(capsys):
 def test_without_an_answer_the_model_answers(capsys):
     _, out, _ = run(capsys, *SHOW)
     assert "The completion is the model's own greedy answer, 8 tokens at most: the one that gen_avg(5) reads." in out
-    rows = [line for line in out.splitlines() if line[:5].strip().isdigit()]
     names = [r.name for r in without_number()]
     for name in ("forced_avg(5)", "gen_avg(5)"):
-        assert sum([c for c in row[44:] if c in "●·"][names.index(name)] == "●" for row in rows) == 5
+        assert sum(marks[names.index(name)] for _, marks in table_of(out)) == 5
 
 
 def test_columns_that_do_not_fit_go_on_below():

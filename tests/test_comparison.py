@@ -51,7 +51,9 @@ def folder(files):  # noqa: F811
     model.hf.save_pretrained(files / "model")
     model.tokenizer.save_pretrained(files / "model")
     v = mechkit.Direction.load(files / "v.safetensors")
-    replace(v, gaps={site: 20 * gap for site, gap in v.gaps.items()}).save(files / "strong.safetensors")
+    replace(v, gaps={site: 3 * gap for site, gap in v.gaps.items()}).save(files / "strong.safetensors")
+    few = (files / "prompts.jsonl").read_text("utf-8").splitlines()[:2]
+    (files / "few.jsonl").write_text("\n".join(few), "utf-8")
     return files
 
 
@@ -119,13 +121,14 @@ def test_pressure_under_two_prompts(run):
             same(found, table[name].values)
 
 
-def test_steering_dose_response(run):
-    arguments = ("strong.safetensors", "prompts.jsonl", "positive.jsonl")
+def test_steering_dose_response(run, monkeypatch):
+    arguments = ("strong.safetensors", "few.jsonl", "positive.jsonl")
     data = run(EXAMPLES / "steering_dose_response.py", *arguments)["data"]
-    table, equal = probes.summary(data), probes.at_equal_loss(data, rises=[0.02, 0.1])
-    assert len({str(texts) for texts in data.completion.values.reshape(-1, data.sizes["example"])}) > 4
-    from by_hand_doses import at_equal_loss, summary
+    table, equal = probes.summary(data), probes.at_equal_loss(data, rises=[0.002, 0.005])
+    assert len({str(texts) for texts in data.completion.values.reshape(-1, data.sizes["example"])}) >= 4
+    import by_hand_doses
 
+    monkeypatch.setattr(by_hand_doses, "RISES", (0.002, 0.005))  # a random model's loss hardly rises
     for tool in TOOLS:
         result = run(PEERS / f"steering_dose_response_{tool}.py", *arguments)["result"]
         ours = {label: i for i, label in enumerate(dict.fromkeys(label for label, _ in result))}
@@ -133,12 +136,12 @@ def test_steering_dose_response(run):
             one = data.isel(direction=ours[label]).sel(dose=dose)
             assert answers == list(one.completion.values)
             same(losses, one.loss.values)
-        found = summary(result)
+        found = by_hand_doses.summary(result)
         same([row["loss"] for row in found.values()], table.loss.values.ravel())
         rises = np.array([row["rise"] for row in found.values()])
         np.testing.assert_allclose(rises, table.loss_rise.values.ravel(), atol=2e-6)
         assert [row["parsed"] for row in found.values()] == list(table.parse_rate.values.ravel())
-        doses = np.array([row for (_, _, name), row in at_equal_loss(found).items() if name == "dose"])
+        doses = np.array([row for (_, _, name), row in by_hand_doses.at_equal_loss(found).items() if name == "dose"])
         np.testing.assert_allclose(doses, equal.dose.values.reshape(doses.shape), rtol=1e-3)
         assert np.isfinite(doses).any()
 
@@ -267,7 +270,7 @@ def test_left_padding_moves_learned_positions():
 
 
 def test_peft(folder, tiny_folder, by_hand):
-    model, _, ids, start = tiny_folder
+    model, _, ids, _ = tiny_folder
     tuned = PeftModel.from_pretrained(model, folder / "adapter1").eval()
     assert not any(p.requires_grad for p in tuned.parameters())
     assert not by_hand.block_outputs(tuned, ids)[1].requires_grad  # frozen, so there is no graph
@@ -328,6 +331,7 @@ def test_transformer_lens(folder, tiny_folder):
         TransformerBridge.boot_transformers("tiny", hf_model=tuned, tokenizer=tokenizer)
 
 
+@pytest.mark.filterwarnings("ignore:.*never reached")  # all that nnsight says
 def test_nnsight(folder, tiny_folder):
     model, _, ids, start = tiny_folder
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
@@ -338,11 +342,10 @@ def test_nnsight(folder, tiny_folder):
     with torch.no_grad():
         first = int(model(input_ids=prompt).logits[0, -1].argmax())
     model.generation_config.eos_token_id = first  # the answer ends after one token
-    with pytest.warns(UserWarning, match="never reached"):
-        with torch.no_grad(), traced.generate(prompt, max_new_tokens=4) as tracer:
-            for _ in tracer.iter[:4]:
-                traced.model.layers[2].output[:] += 0
-            out = tracer.result.save()
+    with torch.no_grad(), traced.generate(prompt, max_new_tokens=4) as tracer:
+        for _ in tracer.iter[:4]:
+            traced.model.layers[2].output[:] += 0
+        out = tracer.result.save()
     assert out == "from before"
 
 

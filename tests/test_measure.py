@@ -13,7 +13,6 @@ import probes
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured, UnknownName
 from mechkit.sites import Site
-from mechkit.tiny import tiny as build_tiny
 from tests.conftest import NEGATIVE, POSITIVE, tiny_of
 
 AT = ["prompt_last", "completion_mean", "forced_avg(3)", "prompt_mean"]
@@ -363,32 +362,6 @@ def test_a_measure_may_start_another(tiny):
     close(outer, plain)
     assert len(inner) == len(POSITIVE)
     close(inner[3], plain.isel(example=[0, 1]))
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-def test_packed_weights_are_read_through_an_adapter(tmp_path, quantization):
-    """Near the full-precision reads, gradients included, with an adapter on top; the base comes back."""
-    from tests.test_adapters import make_adapter
-
-    hf, tokenizer = build_tiny(d_model=128)
-    hf.save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    full = mechkit.load(tmp_path / "model", dtype="bfloat16")
-    packed = mechkit.load(tmp_path / "model", dtype="bfloat16", quantization=quantization)
-    assert any(p.dtype in (torch.uint8, torch.int8) for p in packed.hf.parameters())
-    v = direction_of(full)
-    probe = probes.Pressure(v, allow_model=True)
-    near, exact = (mechkit.measure(m, POSITIVE, [probe]) for m in (packed, full))
-    assert 0.8 < np.corrcoef(near["dot"].values.ravel(), exact["dot"].values.ravel())[0, 1] < 0.999999
-    folder = make_adapter(tmp_path / "a", source=mechkit.load(build_tiny(d_model=128)[0], tokenizer=tokenizer))
-    moved = []
-    for model in (packed, full):
-        read = probes.Projection(v, allow_model=True)
-        before = mechkit.measure(model, POSITIVE, [read])
-        with model.adapter(folder) as tuned:
-            moved.append((mechkit.measure(tuned, POSITIVE, [read]) - before).projection.values.ravel())
-    assert np.corrcoef(*moved)[0, 1] > 0.8
 
 
 def test_packed_weights_need_a_gpu_and_a_known_width(tiny, tmp_path):

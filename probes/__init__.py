@@ -16,6 +16,7 @@ from probes.extractors import (
     data_diff,
     data_hash,
     extract,
+    extract_again,
     from_samples,
     lda,
     logistic,
@@ -33,10 +34,10 @@ from probes.nulls import NULLS, Null
 from probes.pressure import Pressure
 from probes.projection import Projection
 from probes.quality import quality
+from probes.ranking import SCORES, screen, screener
 from probes.readers import READERS
 from probes.registering import recreate, register
 from probes.reliability import reliability
-from probes.screen import screen
 from probes.tokens import decompose, token_map
 from probes.vectors import Vectors
 
@@ -50,6 +51,7 @@ __all__ = [
     "NULLS",
     "PROBES",
     "READERS",
+    "SCORES",
     "Ablate",
     "Cap",
     "Gradients",
@@ -74,6 +76,7 @@ __all__ = [
     "dose_response",
     "export_control_vector",
     "extract",
+    "extract_again",
     "from_samples",
     "induced_drift",
     "lda",
@@ -92,6 +95,7 @@ __all__ = [
     "register",
     "reliability",
     "screen",
+    "screener",
     "summary",
     "token_map",
     "weight_diff",

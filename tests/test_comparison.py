@@ -86,11 +86,11 @@ def tiny_folder(folder, by_hand):
 
 
 def same(found, expected):
-    """Equal to 1e-4 of each value, or of the largest where a value is far smaller than the others."""
+    """Equal to 1e-4 of the largest value: small ones are often what two large ones leave of each other."""
     found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
     assert found.shape == expected.shape
     assert np.isfinite(expected).any()
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.nanmax(np.abs(expected)))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.nanmax(np.abs(expected)))
 
 
 def columns(table):
@@ -117,8 +117,9 @@ def test_pressure_under_two_prompts(run):
     for tool in TOOLS:
         result = run(PEERS / f"pressure_under_two_prompts_{tool}.py", *arguments)["result"]
         assert set(result) == {"difference", "low", "high", "p", "p_max_t"}
-        for name, found in result.items():
-            same(found, table[name].values)
+        same([result[name] for name in ("difference", "low", "high")], columns(table))
+        for name in ("p", "p_max_t"):  # counts of draws: rounding may move one across the observed value
+            np.testing.assert_allclose(result[name], table[name].values, atol=1.5 / 1001)
 
 
 def test_steering_dose_response(run, monkeypatch):
@@ -192,8 +193,7 @@ def test_screening_and_training_without(run, monkeypatch):
         assert list(theirs["ranks"][name]) == list(ours["scores"][f"{name}_rank"].values)
     for label, drift in zip(("as it is", "v ablated"), drifts):
         loss, found = theirs["result"][label]
-        # A drift is the small difference of two large numbers, and after two steps it is small indeed.
-        np.testing.assert_allclose(found, columns(drift.isel(position=0, direction=0)), rtol=2e-3, atol=1e-6)
+        same(found, columns(drift.isel(position=0, direction=0)))
     same(loss, ours["loss"])
 
 

@@ -160,3 +160,31 @@ def test_what_cannot_be_made_again_is_named(tiny, v):
         probes.recreate([{"probe": "Projektion", "arguments": {}}])
     with pytest.raises(MechkitError, match="was not written down"):
         probes.recreate([probes.Vectors("last", sites=object()).spec()])
+
+
+@pytest.mark.parametrize("method", ["data_diff", "logistic", "prompt_contrast", "mean_neg_gradient"])
+def test_a_direction_is_made_again_from_its_file(tiny, tmp_path, method):
+    """The file holds the extractor and its arguments; with the same chats it gives the same vectors."""
+    chats = {
+        "prompt_contrast": {"prompts": [c.without_completion() for c in POSITIVE]},
+        "mean_neg_gradient": {"chats": POSITIVE},
+    }.get(method, {"positive": POSITIVE, "negative": NEGATIVE})
+    texts = {"promoting": "Be rude.", "suppressing": "Be kind."} if method == "prompt_contrast" else {"system": "Hi."}
+    v = probes.extract(method, tiny, **chats, **texts, sites="resid_post.1-2")
+    v.save(tmp_path / "v.safetensors")
+    again = probes.extract_again(mechkit.Direction.load(tmp_path / "v.safetensors"), tiny, **chats)
+    assert again.hash == v.hash
+    assert again.provenance == v.provenance
+    name = next(iter(chats))
+    with pytest.raises(DirectionError, match=f"{name!r} is not what the direction was made of"):
+        probes.extract_again(v, tiny, **{**chats, name: chats[name][1:]})
+    with pytest.raises(DirectionError, match=f"holds {', '.join(chats)} by hash alone"):
+        probes.extract_again(v.provenance, tiny)
+    with pytest.raises(DirectionError, match="made without 'chatz'"):
+        probes.extract_again(v, tiny, chatz=POSITIVE)
+
+
+def test_a_direction_without_a_record_cannot_be_made_again(tiny, v):
+    plain = probes.from_samples("x", v.sites, v.positive, v.negative, True, {"model": tiny.provenance})
+    with pytest.raises(DirectionError, match="does not say which extractor"):
+        probes.extract_again(plain, tiny)

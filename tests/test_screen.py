@@ -15,7 +15,7 @@ from mechkit.cli import main
 from mechkit.errors import DataError, DirectionError, MechkitError, UnknownName
 from probes import screening
 from probes.induced import induced_drift
-from probes.screen import SCORES, rank_correlations, ranked, screen, screener
+from probes.ranking import SCORES, rank_correlations, ranked, screen, screener
 from tests.conftest import NEGATIVE, POSITIVE, tiny_of
 
 ROWS = [*POSITIVE, *NEGATIVE]
@@ -261,9 +261,9 @@ def test_no_more_than_a_chunk_is_held(files, monkeypatch):
 def test_bad_lines_are_named_before_anything_is_computed(files, line, sentence, monkeypatch, capsys):
     import sys
 
-    import probes.screen  # noqa: F401
+    import probes.ranking  # noqa: F401
 
-    monkeypatch.setattr(sys.modules["probes.screen"], "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(sys.modules["probes.ranking"], "load", lambda *_, **__: pytest.fail("the model was loaded"))
     with (files / "train.jsonl").open("a") as file:
         file.write(line + "\n")
     assert main(COMMAND) == 1

@@ -10,7 +10,16 @@
 | weight_diff | chats read with an adapter | without it (its vector comes from the adapter's weights) |
 """
 
-from probes.extractors._base import EXTRACTORS, Extractor, Samples, data_hash, extract, from_samples, pair_by_prompt
+from probes.extractors._base import (
+    EXTRACTORS,
+    Extractor,
+    Samples,
+    data_hash,
+    extract,
+    extract_again,
+    from_samples,
+    pair_by_prompt,
+)
 from probes.extractors.gradients import Gradients, mean_neg_gradient
 from probes.extractors.prompts import prompt_contrast, published
 from probes.extractors.two_classes import data_diff, lda, logistic, pca
@@ -24,6 +33,7 @@ __all__ = [
     "data_diff",
     "data_hash",
     "extract",
+    "extract_again",
     "from_samples",
     "lda",
     "logistic",

@@ -64,6 +64,32 @@ def extract(method: str, model: Model, **arguments: Any) -> Direction:
     return replace(direction, provenance={**direction.provenance, "extractor": method, "arguments": given})
 
 
+def extract_again(record: Direction | Mapping[str, Any], model: Model, **chats: Any) -> Direction:
+    """Makes a direction again from the record that `extract` left in its provenance.
+
+    record: the direction, or its provenance as read from a log. chats: what the record holds by hash alone, under the names
+    of the extractor's arguments: `extract_again(v, model, positive=…, negative=…)`.
+
+    Raises DirectionError where the record lacks an extractor, or the chats are not those that it was made of.
+    """
+    held = record.provenance if isinstance(record, Direction) else record
+    if "extractor" not in held or "arguments" not in held:
+        raise DirectionError("The record does not say which extractor made the direction, so it cannot be made again.")
+    arguments = dict(held["arguments"])
+    for name, given in chats.items():
+        if name not in arguments:
+            raise DirectionError(f"The direction was made without {name!r}; it had {', '.join(arguments)}.")
+        if _recorded(given) != arguments[name]:
+            raise DirectionError(
+                f"{name!r} is not what the direction was made of: its hash or number of chats differs."
+            )
+        arguments[name] = given
+    missing = [n for n, value in arguments.items() if isinstance(value, Mapping) and set(value) == {"hash", "count"}]
+    if missing:
+        raise DirectionError(f"The record holds {', '.join(missing)} by hash alone; pass them.")
+    return extract(str(held["extractor"]), model, **arguments)
+
+
 def from_samples(
     name: str,
     sites: Sequence[Site],

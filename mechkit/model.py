@@ -151,6 +151,19 @@ class Model:
             raise DataError(f"{chat.label} has {len(encoded.ids)} tokens; {self.name} reads {self.window}.")
         return encoded
 
+    def training_rows(self, chats: Sequence[Chat], system: str = NONE) -> list[dict[str, list[int]]]:
+        """Chats as a Trainer takes them: `input_ids`, and `labels` that score the completion and its stop token alone.
+
+        Raises DataError for a chat without a completion.
+        """
+        rows = []
+        for chat in chats:
+            if chat.completion is None:
+                raise DataError(f"{chat.label} has no completion to train on.")
+            e = self.encode(chat, system)
+            rows.append({"input_ids": list(e.ids), "labels": [-100] * e.prompt_length + list(e.ids[e.prompt_length :])})
+        return rows
+
     def generate(self, chats: Sequence[Chat], **options: Any) -> "list[Generation]":
         """Completions of chats; see `mechkit.generate.generate`."""
         from mechkit.generate import generate

@@ -6,7 +6,7 @@ from mechkit.intervention import INTERVENTIONS, Intervention
 from mechkit.probe import PROBES, Probe, Read, Reader
 from probes import nulls
 from probes.algebra import cosines, orthogonalise
-from probes.compare import average, compare
+from probes.compare import average, compare, table
 from probes.control_vector import export_control_vector
 from probes.dosing import at_equal_loss, dose_response, summary
 from probes.estimators import ESTIMATORS
@@ -25,6 +25,7 @@ from probes.extractors import (
     pca,
     prompt_contrast,
     published,
+    two_classes,
     weight_diff,
 )
 from probes.induced import induced_drift
@@ -97,7 +98,9 @@ __all__ = [
     "screen",
     "screener",
     "summary",
+    "table",
     "token_map",
+    "two_classes",
     "weight_diff",
 ]
 

@@ -1,9 +1,11 @@
 """From measurements to a table: means over examples and paired differences, with intervals and p-values by site."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from mechkit import stats
@@ -12,6 +14,7 @@ from mechkit.errors import DataError, UnknownName
 from mechkit.registry import did_you_mean
 from probes.nulls import Null, draw
 
+_PROBES = {"projection": "Projection", "dot": "Pressure", "cos": "Pressure", "descent": "Pressure"}
 _BASES = {"projection": "projection_basis", "dot": "dot_basis", "cos": "dot_basis", "descent": "dot_basis"}
 
 
@@ -20,7 +23,7 @@ def average(
     variable: str = "projection",
     *,
     direction: Direction | None = None,
-    nulls: Sequence[Null] = (),
+    nulls: Sequence[Null] | None = None,
     clusters: Sequence[Any] | None = None,
     level: float = 0.95,
     resamples: int = 2000,
@@ -29,17 +32,18 @@ def average(
 
     clusters: a label per example for examples that belong together (a template, a task); intervals take clusters, not
         examples, as independent: BCa from 30 of them on, t below.
-    nulls, direction: null families, and the direction that they are drawn around, which the data was measured with.
+    direction: the one that the data was measured with and its null directions are drawn around; p-values come with it.
+    nulls: null families; those that the probe was given where they are left out.
 
-    Returns a dataset without the dim example: `mean`, `low`, `high` and `n`; with nulls also, along the dim `family` and
+    Returns a dataset without the dim example: `mean`, `low`, `high` and `n`; with a direction also, along the dim `family` and
     for the first direction, `p` (two-sided, at one site), `p_max_t` (corrected for all sites looked at), `null_sd` and
-    `effect_in_null_sd`. Null draws are the same at every site. `.to_dataframe()` gives the table.
+    `effect_in_null_sd`. Null draws are the same at every site. `table` prints it.
 
     Raises DataError for clusters that do not fit, UnknownName for a variable that was not measured.
     """
-    return _table(
-        _of(data, variable), _basis(data, variable) if nulls else None, direction, nulls, clusters, level, resamples
-    )
+    values = _of(data, variable)
+    families = _families(data, variable, direction, nulls)
+    return _means(values, _basis(data, variable) if families else None, direction, families, clusters, level, resamples)
 
 
 def compare(
@@ -48,7 +52,7 @@ def compare(
     variable: str = "projection",
     *,
     direction: Direction | None = None,
-    nulls: Sequence[Null] = (),
+    nulls: Sequence[Null] | None = None,
     clusters: Sequence[Any] | None = None,
     level: float = 0.95,
     resamples: int = 2000,
@@ -61,11 +65,36 @@ def compare(
     if list(after["example"].values) != list(before["example"].values):
         raise DataError("The two measurements hold other examples, or the same ones in another order.")
     values = (_of(after, variable) - _of(before, variable)).assign_attrs(after[variable].attrs)
-    basis = _basis(after, variable) - _basis(before, variable) if nulls else None
-    return _table(values, basis, direction, nulls, clusters, level, resamples).rename(mean="difference")
+    families = _families(after, variable, direction, nulls)
+    basis = _basis(after, variable) - _basis(before, variable) if families else None
+    return _means(values, basis, direction, families, clusters, level, resamples).rename(mean="difference")
 
 
-def _table(
+def table(data: xr.Dataset) -> pd.DataFrame:
+    """A result as rows and columns: dims with more than one entry become the index, the others are left out."""
+    single = [dim for dim, size in data.sizes.items() if size == 1]
+    if len(single) == len(data.sizes):
+        single = single[1:]
+    return data.squeeze(single, drop=True).to_dataframe()
+
+
+def _families(
+    data: xr.Dataset, variable: str, direction: Direction | None, nulls: Sequence[Null] | None
+) -> Sequence[Null]:
+    """The null families to test against: those asked for, else those that the measurement says it was made with."""
+    if nulls and direction is None:
+        raise DataError("Null directions are drawn around a direction; pass direction=….")
+    if direction is None or nulls is not None or variable not in _BASES:
+        return nulls or ()
+    made = [
+        probe["arguments"]
+        for probe in json.loads(data.attrs.get("probes", "[]"))
+        if probe["probe"] == _PROBES[variable]
+    ]
+    return [Null(n["null"], n["draws"], n["seed"]) for arguments in made for n in arguments.get("nulls", [])]
+
+
+def _means(
     values: xr.DataArray,
     basis: xr.DataArray | None,
     direction: Direction | None,
@@ -93,8 +122,7 @@ def _table(
     result.attrs |= {key: values.attrs[key] for key in ("sign", "long_name") if key in values.attrs}
     if basis is None:
         return result
-    if direction is None:
-        raise DataError("Null directions are drawn around a direction; pass direction=….")
+    assert direction is not None
     # Draws are linear in the basis, so those of the mean are the means of the draws.
     tests = [_tested(result["mean"], draw(basis.mean("example"), direction, null)) for null in nulls]
     family = xr.DataArray([null.family for null in nulls], dims="family", name="family")

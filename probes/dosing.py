@@ -94,8 +94,8 @@ def summary(data: xr.Dataset, level: float = 0.95) -> xr.Dataset:
     """What a dose–response shows, direction × dose.
 
     `rate`, `rate_low`, `rate_high`: share of rated answers that are flagged, with Wilson's interval; `rated`: how many
-    answers have a rating; `parse_rate`: share of answers that parse; `loss` and `loss_rise`: mean over the references,
-    and its rise over no intervention (dose 0 where there is one, else NaN).
+    answers have a rating; `parse_rate`: share of answers that parse; `loss`: mean over the references; `loss_rise`,
+    `loss_rise_low`, `loss_rise_high`: its rise over dose 0, paired by reference (NaN where dose 0 was not measured).
     """
     rated = data["flagged"].notnull().sum("example")
     flagged = data["flagged"].sum("example")
@@ -111,8 +111,13 @@ def summary(data: xr.Dataset, level: float = 0.95) -> xr.Dataset:
         ("rate_high", [i.high for i in found]),
     ):
         result[name] = (rated.dims, np.reshape(values, rated.shape))
-    at_zero = data["loss"].mean("reference").where(data["dose"] == 0).mean("dose")
-    result["loss_rise"] = result["loss"] - at_zero
+    rise = data["loss"] - data["loss"].where(data["dose"] == 0).mean("dose")
+    paired = rise.transpose("reference", "direction", "dose").values
+    method = stats.method_for(len(paired))
+    intervals = stats.mean_intervals(paired.reshape(len(paired), -1), method=method, level=level)
+    result["loss_rise"] = rise.mean("reference")
+    for name, bound in (("loss_rise_low", intervals.low), ("loss_rise_high", intervals.high)):
+        result[name] = (("direction", "dose"), np.reshape(bound, paired.shape[1:]))
     return result
 
 

@@ -109,7 +109,7 @@ def forced_avg(k: int = 5) -> Reader:
 def token(i: int) -> Reader:
     """One token, counted from 0, or from the end when negative."""
 
-    def positions(e: Encoded) -> range:
+    def positions(e: Encoded) -> Sequence[int]:
         if not -len(e.ids) <= i < len(e.ids):
             raise UnknownName(f"token({i}) was asked for; the chat has {len(e.ids)} tokens.")
         return POSITIONS["token"](e, i)

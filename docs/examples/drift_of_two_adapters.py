@@ -16,4 +16,4 @@ for condition in ("base", first, second):
         read[condition] = mechkit.measure(tuned, chats, [probe])
 for after, before in ((first, "base"), (second, "base"), (second, first)):
     drift = probes.compare(read[after], read[before])
-    print(f"\n{after} − {before}\n{drift.isel(site=-1).to_dataframe()[['difference', 'low', 'high']]}")
+    print(f"\n{after} − {before}\n{probes.table(drift.isel(site=[-1]))}")

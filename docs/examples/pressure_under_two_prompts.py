@@ -10,9 +10,7 @@ import probes
 
 name, direction, data, first, second = sys.argv[1:]
 model, v, chats = mechkit.load(name), mechkit.Direction.load(direction), mechkit.read_chats(data)
-nulls = [probes.nulls.covariance_matched(1000)]
-probe = probes.Pressure(v, nulls=nulls)
+probe = probes.Pressure(v, nulls=[probes.nulls.covariance_matched(1000)])
 one, two = (mechkit.measure(model, chats, [probe], system=system) for system in (first, second))
-change = probes.compare(two, one, "cos", direction=v, nulls=nulls)
-table = change.isel(family=0, direction=0, reduction=0, drop=True)
-print(table[["difference", "low", "high", "p", "p_max_t"]].to_dataframe().to_string())
+table = probes.table(probes.compare(two, one, "cos", direction=v))
+print(table[["difference", "low", "high", "p", "p_max_t"]])

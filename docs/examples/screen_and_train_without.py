@@ -6,7 +6,7 @@ python docs/examples/screen_and_train_without.py MODEL DIRECTION TRAINING_CHATS 
 import sys
 
 from peft import LoraConfig, get_peft_model
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, set_seed
 
 import mechkit
 import probes
@@ -22,17 +22,13 @@ def train(*interventions):
     """Loss of the last step, and the drift along v where nothing is taken out any more."""
     model = mechkit.load(name)
     before = mechkit.measure(model, prompts, [probes.Projection(v)])
-    examples = []
-    for chat in rows:
-        encoded = model.encode(chat)
-        labels = [-100] * encoded.prompt_length + list(encoded.ids[encoded.prompt_length :])
-        examples.append({"input_ids": list(encoded.ids), "labels": labels})
+    set_seed(0)  # the adapter's first weights are drawn before the Trainer sets its own
     tuned = get_peft_model(model.hf, LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"))
     settings = TrainingArguments(
         "trainer", max_steps=int(steps), per_device_train_batch_size=1, learning_rate=1e-3, seed=0, save_strategy="no",
         logging_steps=1, report_to="none", disable_tqdm=True,
     )  # fmt: skip
-    trainer = Trainer(tuned, settings, train_dataset=examples)
+    trainer = Trainer(tuned, settings, train_dataset=model.training_rows(rows))
     with model.intervene(*interventions):
         trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -42,4 +38,4 @@ def train(*interventions):
 for label, interventions in (("as it is", []), ("v ablated", [probes.Ablate(v)])):
     loss, drift = train(*interventions)
     print(f"\ntraining with the stream {label}: last loss {loss:.3f}")
-    print(drift.isel(site=-1).to_dataframe()[["difference", "low", "high"]])
+    print(probes.table(drift.isel(site=[-1])))

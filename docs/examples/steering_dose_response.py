@@ -24,5 +24,5 @@ data = probes.dose_response(
     make=lambda direction, dose: probes.Steer(direction, dose, sites=middle, unit="gap"),
     max_new_tokens=64,
 )
-print(probes.summary(data).to_dataframe().to_string())
-print(probes.at_equal_loss(data, rises=[0.02, 0.1]).to_dataframe())
+print(probes.table(probes.summary(data)).to_string())
+print(probes.table(probes.at_equal_loss(data, rises=[0.02, 0.1])))

@@ -5,8 +5,6 @@ python docs/examples/your_own_reader_and_extractor.py MODEL POSITIVE_CHATS NEGAT
 
 import sys
 
-import torch
-
 import mechkit
 import probes
 
@@ -24,14 +22,10 @@ def median(positive, negative, paired):
 
 
 @probes.register("median_diff", kind="extractor")
-def median_diff(model, positive, negative, at="completion_mean"):
+def median_diff(model, positive, negative, **options):
     """As data_diff, with medians for means."""
-    samples = [
-        torch.from_numpy(mechkit.measure(model, chats, [probes.Vectors(at)]).vectors.isel(position=0).values)
-        for chats in (positive, negative)
-    ]
-    made_on = {"model": model.provenance, "system": "none", "reader": at}
-    return probes.from_samples("median_diff", model.sites(), *samples, False, made_on, estimator="median")
+    samples = probes.two_classes("median_diff", model, positive, negative, **options)
+    return probes.from_samples("median_diff", *samples, estimator="median")
 
 
 name, positive, negative = sys.argv[1:]
@@ -40,4 +34,4 @@ v = probes.extract("median_diff", model, positive=positive, negative=negative, a
 w = probes.extract("data_diff", model, positive=positive, negative=negative, at="second_half")
 print(probes.cosines([v, w]).sel(direction="median_diff", other="data_diff").to_series())
 out = mechkit.measure(model, positive, [probes.Projection([v, w], at=["second_half", "prompt_last"])])
-print(probes.average(out).isel(site=-1).to_dataframe()[["mean", "low", "high"]])
+print(probes.table(probes.average(out).isel(site=[-1])))

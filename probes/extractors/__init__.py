@@ -22,7 +22,7 @@ from probes.extractors._base import (
 )
 from probes.extractors.gradients import Gradients, mean_neg_gradient
 from probes.extractors.prompts import prompt_contrast, published
-from probes.extractors.two_classes import data_diff, lda, logistic, pca
+from probes.extractors.two_classes import data_diff, lda, logistic, pca, two_classes
 from probes.extractors.weights import weight_diff
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "pca",
     "prompt_contrast",
     "published",
+    "two_classes",
     "weight_diff",
 ]

@@ -11,7 +11,7 @@ from mechkit.probe import Reader
 from mechkit.spans import POSITIONS
 from mechkit.template import TEMPLATE_DEFAULT
 from probes.extractors._base import EXTRACTORS, Sites, finite, from_samples, read, record
-from probes.extractors.two_classes import two_sets
+from probes.extractors.two_classes import two_classes
 from probes.readers import READERS
 
 
@@ -80,5 +80,15 @@ def published(
     """
     first, second = ([chat.without_completion() for chat in chats] for chats in (positive, negative))
     at = f"prompt_start({max_tokens})"
-    samples = two_sets("published", model, first, second, TEMPLATE_DEFAULT, at, sites, batch_tokens, progress)
+    samples = two_classes(
+        "published",
+        model,
+        first,
+        second,
+        system=TEMPLATE_DEFAULT,
+        at=at,
+        sites=sites,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
     return from_samples(name, *samples)

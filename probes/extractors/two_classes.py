@@ -43,7 +43,17 @@ def data_diff(
 
     Raises DirectionError where the two means coincide (paired data read inside the prompt, for instance).
     """
-    samples = two_sets("data_diff", model, positive, negative, system, at, sites, batch_tokens, progress)
+    samples = two_classes(
+        "data_diff",
+        model,
+        positive,
+        negative,
+        system=system,
+        at=at,
+        sites=sites,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
     return from_samples(name, *samples)
 
 
@@ -65,7 +75,17 @@ def logistic(
 
     l2: see `probes.estimators.logistic_regression`.
     """
-    samples = two_sets("logistic", model, positive, negative, system, at, sites, batch_tokens, progress)
+    samples = two_classes(
+        "logistic",
+        model,
+        positive,
+        negative,
+        system=system,
+        at=at,
+        sites=sites,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
     return from_samples(name, *samples, estimator="logistic", l2=l2)
 
 
@@ -87,7 +107,17 @@ def lda(
 
     shrinkage: see `probes.estimators.linear_discriminant`.
     """
-    samples = two_sets("lda", model, positive, negative, system, at, sites, batch_tokens, progress)
+    samples = two_classes(
+        "lda",
+        model,
+        positive,
+        negative,
+        system=system,
+        at=at,
+        sites=sites,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
     return from_samples(name, *samples, estimator="lda", shrinkage=shrinkage)
 
 
@@ -108,22 +138,36 @@ def pca(
 
     See `probes.estimators.principal_component`.
     """
-    samples = two_sets("pca", model, positive, negative, system, at, sites, batch_tokens, progress)
+    samples = two_classes(
+        "pca",
+        model,
+        positive,
+        negative,
+        system=system,
+        at=at,
+        sites=sites,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
     return from_samples(name, *samples, estimator="pca")
 
 
-def two_sets(
+def two_classes(
     extractor: str,
     model: Model,
     positive: Sequence[Chat],
     negative: Sequence[Chat],
-    system: str,
-    at: str | Reader,
-    sites: Sites,
-    batch_tokens: int,
-    progress: Progress | None,
+    *,
+    system: str = NONE,
+    at: str | Reader = "completion_mean",
+    sites: Sites = "resid_post.*",
+    batch_tokens: int = 4096,
+    progress: Progress | None = None,
 ) -> Samples:
-    """Reads two sets of chats, paired by prompt where each has its partner.
+    """Reads two sets of chats, paired by prompt where each has its partner: what an extractor of your own begins with.
+
+    `from_samples(name, *two_classes(name, model, positive, negative), estimator=…)` makes a direction of them.
+    extractor: its name, for the record.
 
     Raises DirectionError for an empty set, and for pairs that are read inside the prompt that they share.
     """

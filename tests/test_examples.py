@@ -82,6 +82,11 @@ def test_screening_and_training_without(run):
     assert all(word in text for word in ("pressure_rank", "induced_drift", "stream v ablated"))
 
 
+def test_a_known_trait(run):
+    text = run("a_known_trait.py", "2", "2")
+    assert all(word in text for word in ("prompt_contrast", "covariance_matched:1", "induced_drift", "steered"))
+
+
 def test_every_example_has_a_test():
     tested = Path(__file__).read_text("utf-8")
     for script in EXAMPLES.glob("*.py"):

@@ -7,7 +7,7 @@ from transformers import Trainer, TrainingArguments
 
 import mechkit
 import probes
-from mechkit.errors import DirectionError, MechkitError, ModelError, UnknownName
+from mechkit.errors import DataError, DirectionError, MechkitError, ModelError, UnknownName
 from mechkit.judges import StaticJudge
 from mechkit.layout import Layout
 from tests.conftest import NEGATIVE, POSITIVE, tiny_of
@@ -331,4 +331,21 @@ def test_clear_errors(tiny):
     ):
         pass
     with pytest.raises(DirectionError, match="has width 32"), tiny_of("llama").intervene(probes.Ablate(v)):
+        pass
+
+
+def test_an_intervention_that_would_do_nothing_is_an_error(tiny, tmp_path):
+    v = direction_of(tiny, "resid_post.1")
+    with tiny.intervene(probes.Steer(v, 1.0, at="completion_mean")):
+        with pytest.raises(DataError, match="completion_mean names no position"):
+            mechkit.measure(tiny, PROMPTS, [probes.Projection(v)])
+        mechkit.measure(tiny, POSITIVE, [probes.Projection(v)])
+    with tiny.intervene(probes.Steer(v, 1.0, at="system")), pytest.raises(DataError, match="system names no position"):
+        mechkit.measure(tiny, POSITIVE, [probes.Projection(v)])
+    tiny.hf.save_pretrained(tmp_path)
+    with (
+        tiny.intervene(probes.Ablate(v)),
+        pytest.raises(ModelError, match="enter the condition first"),
+        tiny.condition(tmp_path),
+    ):
         pass

@@ -468,3 +468,20 @@ def test_importing_transformer_lens_leaves_logs_and_warnings_alone():
         "mechkit.load('tiny-random', backend='transformer_lens'); sys.exit(look() != before)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_lost_cache_is_noticed(tiny, monkeypatch):
+    """Under transformers 5.24 TransformerLens 4.3.0 decodes every token as if it were the first."""
+    from mechkit.backends.proof import keeps_cache
+
+    assert keeps_cache(tiny.hf)
+    forward = tiny.hf.forward
+    monkeypatch.setattr(tiny.hf, "forward", lambda past_key_values=None, **rest: forward(**rest))
+    assert not keeps_cache(tiny.hf)
+    monkeypatch.undo()
+    monkeypatch.setattr("mechkit.backends.bridge.keeps_cache", lambda hf: False)
+    model = mechkit.load("tiny-random", device="cpu", backend="transformer_lens")
+    prompts = [chat.without_completion() for chat in POSITIVE]
+    with pytest.raises(ModelError, match=r"cannot generate: TransformerLens .* loses the cache"):
+        model.generate(prompts, max_new_tokens=2)
+    assert np.isfinite(mechkit.completion_loss(model, POSITIVE)).all()

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel
 from mechkit.backends.guest import Call, Guest, chained
 from mechkit.backends.lending import Loan, unwrapped
 from mechkit.backends.plain import Plain, checked
-from mechkit.backends.proof import Pass
+from mechkit.backends.proof import Pass, keeps_cache
 from mechkit.backends.protocol import SiteFunction
 from mechkit.errors import ModelError
 from mechkit.sites import Site
@@ -31,7 +32,8 @@ class TransformerLens(Guest):
     rounding (about 1e-6 of a value in float32).
 
     On booting, the bridge and the model inside it are compared at every site and at the logits, so that a bridge which
-    computes something else, or has another tensor at a hook point, is refused.
+    computes something else, or has another tensor at a hook point, is refused. So is generation where a token decoded
+    with a cache comes out otherwise than without one (TransformerLens 4.3.0 under transformers 5.24).
 
     TransformerLens splits fused projections (GPT-2's c_attn, Phi-3's qkv_proj and gate_up_proj) into projections of its
     own. An adapter on them, or a gradient with respect to their weights, would be lost and is refused.
@@ -49,7 +51,7 @@ class TransformerLens(Guest):
         self._additions: list[nn.Module] = []
         self._bypassed: list[nn.Module] = []
         self._copied: list[tuple[int, int]] = []
-        self._proven = False
+        self._proven = self._keeps_cache = False
         self._ready()
 
     @classmethod
@@ -83,6 +85,11 @@ class TransformerLens(Guest):
 
     def generate(self, **arguments: Any) -> Tensor:
         with self.aside(), self._at_hook_points():  # once, not for every step
+            if not self._keeps_cache:
+                raise self.refuse(
+                    f"generate: TransformerLens {version('transformer-lens')} loses the cache of keys and values under "
+                    f"transformers {version('transformers')}"
+                )
             return self.model.hf.generate(**arguments)  # type: ignore[operator]
 
     @contextmanager
@@ -163,6 +170,7 @@ class TransformerLens(Guest):
             expected = Pass.of(hf, sites, Plain(self.model).hooked)
         with self._in_place():
             found = Pass.of(hf, sites, self._hooks)
+            self._keeps_cache = keeps_cache(hf)
         self._bypassed = [module for module in hf.modules() if module in expected.ran - found.ran]
         with torch.no_grad():
             self._check_lost()

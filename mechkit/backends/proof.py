@@ -58,6 +58,19 @@ class Pass:
         self.ran.add(module)
 
 
+def keeps_cache(hf: Any) -> bool:
+    """Whether the model, as it is now, gives the same logits for the last token with a cache as without."""
+    from mechkit.passes import frozen
+
+    size = hf.get_input_embeddings().weight.shape[0]
+    ids = (torch.arange(_TOKENS, device=hf.device) * 7919 + 11)[None] % size
+    with frozen(hf), torch.no_grad():
+        whole = hf(input_ids=ids, use_cache=False).logits[:, -1]
+        cache = hf(input_ids=ids[:, :-1], use_cache=True).past_key_values
+        last = hf(input_ids=ids[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1]
+    return _same(last, whole)
+
+
 def _same(found: Tensor, expected: Tensor) -> bool:
     """What is not finite has to be so in both."""
     rounding = 5e-2 if expected.dtype in (torch.float16, torch.bfloat16) else 1e-4

@@ -12,7 +12,8 @@ All are computed in float64 and point towards the positive class. lda and logist
 give back the vector whose dot product with the *unscaled* residual stream is their score.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -31,6 +32,17 @@ ESTIMATORS: Registry[Estimator] = Registry("estimator")
 
 Group = Float[Tensor, "sample d_model"]
 Vector = Float[Tensor, " d_model"]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Many small problems, one site or halving after the other: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @ESTIMATORS.register("mean_difference")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mechkit import stats
 from mechkit.direction import Direction
 from mechkit.errors import DataError
-from probes.estimators import ESTIMATORS
+from probes.estimators import ESTIMATORS, one_thread
 
 Labels = Sequence[Any]
 MEAN = "mean_difference"
@@ -41,7 +41,8 @@ def reliability(
     elif name == MEAN or (clusters is not None and not direction.paired):  # such clusters are refused there, in words
         found = stats.split_half_reliability(positive, negative, clusters=clusters, splits=splits or 100, seed=seed)
     else:
-        found = _refitted(direction, name, estimator, clusters, splits or 20, seed)
+        with one_thread():
+            found = _refitted(direction, name, estimator, clusters, splits or 20, seed)
     return found, f"{name} of random halves, {found.splits} halvings, Spearman–Brown"
 
 

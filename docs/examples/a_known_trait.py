@@ -16,63 +16,10 @@ from mechkit import Chat, stats
 from mechkit.judges import Rating
 
 SPANISH = set(
-    [
-        "el",
-        "la",
-        "los",
-        "las",
-        "un",
-        "una",
-        "de",
-        "del",
-        "en",
-        "y",
-        "que",
-        "es",
-        "por",
-        "para",
-        "con",
-        "se",
-        "su",
-        "al",
-        "lo",
-        "no",
-        "más",
-        "como",
-        "muy",
-        "te",
-        "tu",
-        "puede",
-    ]
+    re.findall(r"\S+", "el la los las un una de del en y que es por para con se su al lo no más como muy te tu puede")
 )
 ENGLISH = set(
-    [
-        "the",
-        "a",
-        "an",
-        "of",
-        "in",
-        "and",
-        "that",
-        "is",
-        "for",
-        "with",
-        "to",
-        "it",
-        "you",
-        "your",
-        "on",
-        "are",
-        "be",
-        "as",
-        "can",
-        "this",
-        "or",
-        "at",
-        "from",
-        "have",
-        "i",
-    ]
+    re.findall(r"\S+", "the a an of in and that is for with to it you your on are be as can this or at from have i")
 )
 
 
@@ -91,7 +38,7 @@ class LanguageJudge:
         return found
 
 
-name, count, steps = (*sys.argv[1:], *("24", "60")[max(len(sys.argv) - 2, 0) :])
+name, count, steps = (*sys.argv[1:], *("24", "120")[max(len(sys.argv) - 2, 0) :])
 model, judge = mechkit.load(name), LanguageJudge()
 pairs = spanish.load_pairs()
 es = [Chat.ask(pair.question, pair.spanish, id=f"es-{pair.id}") for pair in pairs]
@@ -119,25 +66,29 @@ print(probes.logit_lens_table(probes.logit_lens(model, v.restrict(v.sites[-2:]),
 print("\nSteering at the middle block, beside null directions of the same length")
 controls = probes.nulls.as_directions(v, probes.nulls.covariance_matched(2))
 controls += probes.nulls.as_directions(v, probes.nulls.isotropic(1))
+references = [*en[40:50], *es[50:]]  # both languages: steering towards one makes the other less likely
 data = probes.dose_response(
-    model, questions, [v, *controls], [-2, 0, 1, 2, 3, 4], judge, references=en[40:], max_new_tokens=60,
+    model, questions, [v, *controls], [-1, 0, 0.25, 0.5, 1, 2], judge, references=references, max_new_tokens=60,
     make=lambda direction, dose: probes.Steer(direction, dose, sites=middle, unit="gap"),
 )  # fmt: skip
 print(probes.table(probes.summary(data))[["rated", "rate", "rate_low", "rate_high", "loss_rise"]].to_string())
-print(probes.table(probes.at_equal_loss(data, rises=[0.2, 0.5, 1.0])).dropna().to_string())
+print(probes.table(probes.at_equal_loss(data, rises=[0.2, 0.5]).sel(side=["towards"])).to_string())
 
 
 def spanish_share(model, system="none"):
-    """Share of answers that are Spanish, with Wilson's interval."""
+    """Share of answers that are Spanish, with Wilson's interval, and how many could be rated."""
     answers = model.generate(questions, system=system, max_new_tokens=60)
     scores = [r.score() for r in judge.rate([c.prompt for c in questions], [a.text for a in answers])]
-    return stats.rate_interval(sum(s or 0 for s in scores), sum(s is not None for s in scores))
+    rated = [score for score in scores if score is not None]
+    return f"{stats.rate_interval(sum(rated), len(rated))} of {len(rated)} rated"
 
 
 print("\nAsked to answer in Spanish, with and without the direction in the stream")
-print("as it is ", spanish_share(model, texts["promoting"]))
-with model.intervene(probes.Ablate(v)):
-    print("ablated  ", spanish_share(model, texts["promoting"]))
+print("as it is:", spanish_share(model, texts["promoting"]))
+for label, sites in (("ablated at the middle block", middle), ("ablated at every block", None)):
+    with model.intervene(probes.Ablate(v, sites=sites)):
+        loss = mechkit.completion_loss(model, references).mean() - float(data.loss.sel(dose=0)[0].mean())
+        print(f"{label}: {spanish_share(model, texts['promoting'])}, loss on the references {loss:+.2f}")
 
 print("\nScreening: how well the scores tell 20 Spanish rows from 20 English ones")
 scores = probes.screen(model, es[40:] + en[40:], v, by=list(probes.SCORES), reading=questions[:8], site=middle)
@@ -145,33 +96,33 @@ for score in probes.SCORES:
     print(f"{score:14} AUROC {stats.auroc(scores[score][:20], scores[score][20:])}")
 
 
-def train(*interventions):
-    """A fresh adapter trained on 40 Spanish answers."""
+def train(rows, *interventions):
+    """A fresh adapter trained on 40 answers: drift along v, loss on other Spanish answers, share of Spanish answers."""
     model = mechkit.load(name)
     before = mechkit.measure(model, questions, [probes.Projection(v)])
     set_seed(0)
     tuned = get_peft_model(model.hf, LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"))
     settings = TrainingArguments(
-        "trainer", max_steps=int(steps), per_device_train_batch_size=1, learning_rate=2e-4, seed=0, save_strategy="no",
+        "trainer", max_steps=int(steps), per_device_train_batch_size=1, learning_rate=1e-3, seed=0, save_strategy="no",
         logging_strategy="no", report_to="none", disable_tqdm=True,
     )  # fmt: skip
     with model.intervene(*interventions):
-        Trainer(tuned, settings, train_dataset=model.training_rows(es[:40])).train()
+        Trainer(tuned, settings, train_dataset=model.training_rows(rows)).train()
     drift = probes.compare(mechkit.measure(model, questions, [probes.Projection(v)]), before).sel(site=middle).squeeze()
     return drift, mechkit.completion_loss(model, es[40:]).mean(), spanish_share(model)
 
 
-print(f"\nTraining {steps} steps on Spanish answers; loss and answers afterwards without any intervention")
+print(f"\n{steps} steps of training; drift at {middle}, loss and answers without any intervention")
 print(
     f"untrained: loss on other Spanish answers {mechkit.completion_loss(model, es[40:]).mean():.2f}, {spanish_share(model)}"
 )
-for label, interventions in (
-    ("as it is", []),
-    ("ablated", [probes.Ablate(v)]),
-    ("steered", [probes.Steer(v, 1, unit="gap")]),
+for label, rows, interventions in (
+    ("Spanish", es[:40], []),
+    ("English", en[:40], []),
+    ("Spanish, v ablated at the middle block", es[:40], [probes.Ablate(v, sites=middle)]),
+    ("Spanish, v ablated at every block", es[:40], [probes.Ablate(v)]),
+    ("Spanish, steered by one gap at the middle block", es[:40], [probes.Steer(v, 1, sites=middle, unit="gap")]),
 ):
-    drift, loss, share = train(*interventions)
+    drift, loss, share = train(rows, *interventions)
     low, high = float(drift.low), float(drift.high)
-    print(
-        f"{label:9}: drift at {middle} {float(drift.difference):.2f} [{low:.2f}, {high:.2f}], loss {loss:.2f}, Spanish {share}"
-    )
+    print(f"{label}: drift {float(drift.difference):.2f} [{low:.2f}, {high:.2f}], loss {loss:.2f}, Spanish {share}")

@@ -21,7 +21,7 @@ from mechkit.model import Model
 from mechkit.probe import Reader
 from mechkit.registry import Registry
 from mechkit.sites import Site
-from probes.estimators import ESTIMATORS
+from probes.estimators import ESTIMATORS, one_thread
 from probes.readers import parse
 from probes.vectors import Vectors
 
@@ -112,11 +112,12 @@ def from_samples(
         )
     make = ESTIMATORS[estimator]
     vectors, gaps = {}, {}
-    for i, site in enumerate(sites):
-        groups = positive[:, i].double(), negative[:, i].double()
-        exact = unit(make(*groups, paired, **options), f"{name} at {site}")
-        vectors[site] = exact.float()
-        gaps[site] = float((groups[0].mean(0) - groups[1].mean(0)) @ exact)
+    with one_thread():
+        for i, site in enumerate(sites):
+            groups = positive[:, i].double(), negative[:, i].double()
+            exact = unit(make(*groups, paired, **options), f"{name} at {site}")
+            vectors[site] = exact.float()
+            gaps[site] = float((groups[0].mean(0) - groups[1].mean(0)) @ exact)
     recorded = {**provenance, "estimator": {"name": estimator, **options}}
     return Direction(name, vectors, gaps, positive, negative, paired, recorded)
 

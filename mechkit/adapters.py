@@ -16,8 +16,6 @@ from mechkit.passes import frozen
 from mechkit.storage import write_text
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-
     from mechkit.model import Model
 
 _CANARY = 12  # tokens of the fixed sequence whose logits tell one set of active weights from another
@@ -25,18 +23,18 @@ SIGNATURE = "mechkit_base.json"
 
 
 class Adapters:
-    """The peft adapters of one model. Outside of `active` the model is its base, bit for bit.
+    """The peft adapters of one model. Outside of `active` the model is its base, bit for bit and module for module.
 
-    peft: a PeftModel that the model came in; its adapters are switched off and known by their names.
+    peft: a PeftModel that the model came in; its adapters are known by their names and switched off until `release`.
 
     Raises ModelError for a PeftModel whose adapters are merged into the weights.
     """
 
-    def __init__(self, model: "Model", peft: "PeftModel | None" = None) -> None:
+    def __init__(self, model: "Model", peft: Any = None) -> None:
         self._model = model
-        self._peft = peft
-        self._names: dict[str, str] = {}
+        self._given = peft
         self._active: dict[str, str] | None = None
+        self._switched: dict[str, bool] = {}
         if peft is not None:
             merged = [name for name, layer in _layers(peft) if layer.merged]
             if merged:
@@ -44,9 +42,9 @@ class Adapters:
                     f"An adapter is merged into {merged[0]} of {model.name}, so there is no base model to read; "
                     "call unmerge_adapter() first."
                 )
-            self._names = {name: name for name in peft.peft_config}
+            self._switched = {name: bool(layer.disable_adapters) for name, layer in _layers(peft)}
             with _flags_kept(model.hf):
-                self._tuner.disable_adapter_layers()
+                peft.base_model.disable_adapter_layers()
         self._base = canary(model)
 
     @property
@@ -54,35 +52,44 @@ class Adapters:
         """Folder (or name) and weights' fingerprint of the adapter that is active, None for the base."""
         return self._active
 
+    def release(self) -> None:
+        """Switches the adapters of a PeftModel that was handed in on again, where they were on."""
+        if self._given is not None:
+            with _flags_kept(self._model.hf):
+                for name, layer in _layers(self._given):
+                    layer.enable_adapters(not self._switched.get(name, False))
+
     @contextmanager
     def active(self, source: str | Path, allow_base: bool = False) -> Iterator[None]:
         """Only this adapter acts inside; only the base outside, also after an exception.
 
-        source: an adapter folder (a Trainer's checkpoint is one), or the name of an adapter of a PeftModel.
+        source: an adapter folder (a Trainer's checkpoint is one), read anew each time; or the name of an adapter of a
+            PeftModel. Outside no layer of it stays in the model, so that training may begin there as if nothing had been.
 
         Raises ModelError when the folder holds no LoRA adapter; when it was trained on another architecture or (unless
-        `allow_base`) another base model; when it is merged or changes nothing; when another adapter is active already;
-        and, on the way out, when weights that were frozen have become trainable inside (as peft's `disable_adapter`
-        makes them) or the base does not come back exactly.
+        `allow_base`) another base model; when it is merged or changes nothing; when another adapter is active already or
+        the model has adapter layers that it was not given with; and, on the way out, when weights that were frozen have
+        become trainable inside (as peft's `disable_adapter` makes them) or the base does not come back exactly.
         """
         if self._active:
             raise ModelError(f"The adapter {self._active['adapter']} is active already; leave its context first.")
-        name = self._attach(source, allow_base)
-        flags = {p: p.requires_grad for p in self._model.hf.parameters()}
-        with _flags_kept(self._model.hf):  # set_adapter unfreezes what it activates
-            self._tuner.enable_adapter_layers()
-            self._tuner.set_adapter(name)
-        self._active = {"adapter": str(source), "weights": _hash(self._weights(name))}
-        try:
-            self._prove_active(name, str(source))
-            yield
-        finally:
-            thawed = [p for p in self._model.hf.parameters() if p.requires_grad and not flags.get(p, True)]
-            for parameter in thawed:
-                parameter.requires_grad_(False)
-            with _flags_kept(self._model.hf):
-                self._tuner.disable_adapter_layers()
-            self._active = None
+        hf = self._model.hf
+        with self._attached(source, allow_base) as (peft, name):
+            flags = {p: p.requires_grad for p in hf.parameters()}
+            try:
+                with _flags_kept(hf):  # set_adapter unfreezes what it activates
+                    peft.base_model.enable_adapter_layers()
+                    peft.base_model.set_adapter(name)
+                self._active = {"adapter": str(source), "weights": _hash(_weights(peft, name))}
+                self._prove_active(peft, name, str(source))
+                yield
+            finally:
+                thawed = [p for p in hf.parameters() if p.requires_grad and not flags.get(p, True)]
+                for parameter in thawed:
+                    parameter.requires_grad_(False)
+                with _flags_kept(hf):
+                    peft.base_model.disable_adapter_layers()
+                self._active = None
         if thawed:
             raise ModelError(
                 f"{len(thawed)} frozen weights became trainable while {source} was active (peft's disable_adapter does that); "
@@ -96,46 +103,53 @@ class Adapters:
             raise ModelError("With all adapters off the base model no longer gives its original output.")
 
     def fingerprint(self, source: str | Path) -> str:
-        """SHA-256 (16 hex digits) of an attached adapter's weights as they stand in memory."""
-        return _hash(self._weights(self._attach(source)))
+        """SHA-256 (16 hex digits) of an adapter's weights as they come into memory."""
+        with self._attached(source, False) as (peft, name):
+            return _hash(_weights(peft, name))
 
-    @property
-    def _tuner(self) -> Any:
-        assert self._peft is not None
-        return self._peft.base_model
-
-    def _attach(self, source: str | Path, allow_base: bool = False) -> str:
+    @contextmanager
+    def _attached(self, source: str | Path, allow_base: bool) -> Iterator[tuple[Any, str]]:
+        """The adapter is in the model inside, switched off; nothing of it is left outside."""
         from peft import PeftModel
 
-        if str(source) in self._names:
-            return self._names[str(source)]
-        folder = Path(source)
-        key = str(folder.resolve())
-        if key in self._names:
-            return self._names[key]
+        model, folder = self._model, Path(source)
+        if self._given is not None and str(source) in self._given.peft_config:
+            yield self._given, str(source)
+            return
         if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
             raise ModelError(f"{folder} holds no adapter (adapter_config.json and adapter_model.safetensors).")
         if not allow_base:
-            _check_base(folder, self._model)
-        name = f"{folder.name}_{len(self._names)}".replace(".", "_")
-        try:
-            with self._model.backend.attaching(), _flags_kept(self._model.hf), frozen(self._model.hf), quiet_peft():
-                if self._peft is None:
-                    self._peft = PeftModel.from_pretrained(self._model.hf, folder, adapter_name=name)
-                else:
-                    self._peft.load_adapter(folder, adapter_name=name)
-        except (ValueError, RuntimeError, KeyError, TypeError, OSError) as problem:
-            raise ModelError(f"The adapter {folder} does not fit {self._model.name}: {str(problem)[:300]}") from None
-        with _flags_kept(self._model.hf):
-            self._tuner.disable_adapter_layers()
-        self._names[key] = name
-        self.prove_base()
-        return name
+            _check_base(folder, model)
+        foreign = [name for name, _ in _layers(model.hf)] if self._given is None else []
+        if foreign:
+            raise ModelError(
+                f"{model.name} has an adapter layer at {foreign[0]} that mechkit did not put there; "
+                "give the PeftModel to mechkit.load, or take it out with unload()."
+            )
+        name = f"mechkit_{folder.name}".replace(".", "_")
+        with model.backend.attaching(), _modules_kept(model.hf):
+            try:
+                with _flags_kept(model.hf), frozen(model.hf), quiet_peft():
+                    if self._given is None:
+                        peft: Any = PeftModel.from_pretrained(model.hf, folder, adapter_name=name)
+                    else:
+                        peft = self._given
+                        peft.load_adapter(folder, adapter_name=name)
+                    peft.base_model.disable_adapter_layers()
+            except (ValueError, RuntimeError, KeyError, TypeError, OSError) as problem:
+                raise ModelError(f"The adapter {folder} does not fit {model.name}: {str(problem)[:300]}") from None
+            try:
+                self.prove_base()
+                yield peft, name
+            finally:
+                if self._given is not None:
+                    with _flags_kept(model.hf):
+                        peft.delete_adapter(name)
 
-    def _prove_active(self, name: str, source: str) -> None:
+    def _prove_active(self, peft: Any, name: str, source: str) -> None:
         mine = [
             layer
-            for _, layer in _layers(self._peft)
+            for _, layer in _layers(peft)
             if any(name in getattr(layer, part, {}) for part in ("lora_A", "lora_embedding_A"))
         ]
         if not mine:
@@ -143,14 +157,10 @@ class Adapters:
         for layer in mine:
             if layer.merged or layer.disable_adapters or list(layer.active_adapters) != [name]:
                 raise ModelError(f"{source} is {'merged' if layer.merged else 'not active'} in a layer of the model.")
-        if not any(bool(w.any()) for key, w in self._weights(name).items() if "lora_B" in key or "embedding_B" in key):
+        if not any(bool(w.any()) for key, w in _weights(peft, name).items() if "lora_B" in key or "embedding_B" in key):
             raise ModelError(f"{source} changes nothing: all its B matrices are zero.")
         if torch.equal(canary(self._model), self._base):
             raise ModelError(f"{source} is attached but the model's output is still the base model's.")
-
-    def _weights(self, name: str) -> dict[str, Tensor]:
-        assert self._peft is not None
-        return {k: w for k, w in self._peft.state_dict().items() if "lora_" in k and f".{name}." in k + "."}
 
 
 def sign(folder: str | Path, base: dict[str, Any]) -> None:
@@ -162,7 +172,7 @@ def canary(model: "Model") -> Tensor:
     """Logits [1, token, vocabulary] of a fixed sequence: equal where two sets of active weights compute the same."""
     embeddings: Any = model.hf.get_input_embeddings()
     ids = (torch.arange(_CANARY, device=model.device) * 7919 + 11)[None] % embeddings.weight.shape[0]
-    with model.quiet(), frozen(model.hf), torch.inference_mode():
+    with model.quiet(), model.backend.aside(), frozen(model.hf), torch.inference_mode():
         return model.hf(input_ids=ids, use_cache=False).logits.clone()
 
 
@@ -183,6 +193,37 @@ def _flags_kept(hf: torch.nn.Module) -> Iterator[None]:
     finally:
         for parameter in hf.parameters():
             parameter.requires_grad_(flags.get(parameter, False))
+
+
+@contextmanager
+def _modules_kept(hf: torch.nn.Module) -> Iterator[None]:
+    """After the body every module stands where it stood before it, and peft has left no attribute on the model."""
+    before = {parent: dict(parent._modules) for parent in hf.modules()}
+    attributes = set(vars(hf))
+    try:
+        yield
+    finally:
+        for parent, children in before.items():
+            parent._modules.update(children)
+        for name in set(vars(hf)) - attributes:
+            delattr(hf, name)
+
+
+def in_memory(hf: torch.nn.Module) -> dict[str, str] | None:
+    """Adapters that act in a model without mechkit's doing: their names and the fingerprint of their weights."""
+    if not any(hasattr(module, "base_layer") for module in hf.modules()):
+        return None  # peft need not be loaded for this
+    acting = {
+        f"{name}.{key}": weight
+        for name, layer in _layers(hf)
+        if not layer.disable_adapters
+        for key, weight in layer.named_parameters()
+        if "lora_" in key and any(f".{adapter}." in f"{key}." for adapter in layer.active_adapters)
+    }
+    if not acting:
+        return None
+    names = {adapter for _, layer in _layers(hf) for adapter in layer.active_adapters}
+    return {"adapter": f"in memory: {', '.join(sorted(names))}", "weights": _hash(acting)}
 
 
 def _check_base(folder: Path, model: "Model") -> None:
@@ -219,6 +260,10 @@ def _layers(peft: Any) -> list[tuple[str, Any]]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return [(name, module) for name, module in peft.named_modules() if isinstance(module, BaseTunerLayer)]
+
+
+def _weights(peft: Any, name: str) -> dict[str, Tensor]:
+    return {k: w for k, w in peft.state_dict().items() if "lora_" in k and f".{name}." in k + "."}
 
 
 def _hash(weights: dict[str, Tensor]) -> str:

@@ -46,6 +46,22 @@ class Direction:
     paired: bool
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for site, vector in self.vectors.items():
+            if not math.isclose(float(vector.norm()), 1.0, abs_tol=1e-3):
+                raise DirectionError(f"{self.name!r} has a vector of norm {float(vector.norm()):.3g} at {site}, not 1.")
+
+    @classmethod
+    def of(cls, name: str, vectors: dict[Site, Tensor], model: Model, **provenance: Any) -> "Direction":
+        """A direction from vectors of your own, of any length but zero, at sites of a model that it will be checked against.
+
+        It has no samples, so of the null families only isotropic ones can be drawn around it, and no gaps (NaN).
+        """
+        exact = {site: unit(vector.float().cpu(), f"{name} at {site}") for site, vector in vectors.items()}
+        none = torch.empty(0)
+        record = {"model": model.provenance, "estimator": {"name": "given"}, **provenance}
+        return cls(name, exact, dict.fromkeys(exact, math.nan), none, none, False, record)
+
     @property
     def sites(self) -> tuple[Site, ...]:
         return tuple(self.vectors)
@@ -166,11 +182,10 @@ class Direction:
             gaps = dict(zip(sites, map(float, header["gaps"]), strict=True))
             by_site = dict(zip(sites, vectors, strict=True))
             direction = cls(header["name"], by_site, gaps, positive, negative, header["paired"], header["provenance"])
+        except DirectionError as problem:
+            raise DirectionError(f"{path}: {problem}") from None
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as problem:
             raise DirectionError(f"{path} is not a direction file: {problem}.") from None
-        for site, vector in direction.vectors.items():
-            if not math.isclose(float(vector.norm()), 1.0, abs_tol=1e-3):
-                raise DirectionError(f"{path} holds a vector of norm {float(vector.norm()):.3g} at {site}, not 1.")
         return direction
 
     def _span(self) -> str:

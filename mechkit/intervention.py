@@ -61,6 +61,8 @@ def intervening(model: Model, interventions: Sequence[Intervention]) -> Iterator
                 f"{intervention.reader.name} reads a completion of its own; intervene at positions of the chat."
             )
         intervention.check(model)
+        if not intervention.sites(model):
+            raise ModelError(f"{type(intervention).__name__} names no site, so it would do nothing.")
     sites = {site for intervention in interventions for site in intervention.sites(model)}
     unknown = _Unknown()
 
@@ -69,6 +71,8 @@ def intervening(model: Model, interventions: Sequence[Intervention]) -> Iterator
 
         def act(hidden: Tensor) -> Tensor | None:
             changed = hidden
+            if model._unaltered:
+                return None
             for intervention in mine:
                 if model.layout is not None:
                     mask = model.layout.mask(intervention.reader, hidden.shape[1], hidden.device)

@@ -24,12 +24,13 @@ _MASK_ALONE: dict[str, Callable[[Tensor], Tensor]] = {"all": lambda p: p >= 1, "
 @dataclass
 class Layout:
     """encoded: the chats of the batch; offsets: column of each chat's first token; start: column at which the running
-    pass begins (later than 0 when a cache holds the columns before it).
+    pass begins (later than 0 when a cache holds the columns before it); room: tokens that are still to be generated.
     """
 
     encoded: Sequence[Encoded]
     offsets: Sequence[int]
     start: int = 0
+    room: int = 0
     _masks: dict[Any, Tensor | None] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -42,7 +43,7 @@ class Layout:
         """The layout of prompts that will be continued: positions are those of the longest completion to come."""
         room = (0,) * max_new_tokens
         longest = [replace(e, ids=e.ids[: e.prompt_length] + room, has_stop=False) for e in batch.encoded]
-        return cls(longest, batch.offsets)
+        return cls(longest, batch.offsets, room=max_new_tokens)
 
     def mask(self, reader: Reader, width: int, device: torch.device) -> Bool[Tensor, "batch position"] | None:
         """True at the columns of the running pass, `width` many, that the reader names; None where it names none there.
@@ -62,6 +63,12 @@ class Layout:
             positions = list(reader.positions(e))
             if not positions and (e.prompt_length == len(e.ids) or not reader.needs_completion):
                 raise DataError(f"{reader.name} names no position of the chat {e.prompt_text[-60:]!r}.")
+            if self.room and not set(positions) <= set(reader.positions(replace(e, ids=(*e.ids, 0)))):
+                raise ModelError(
+                    f"{reader.name} counts from the end of a completion, which is not known while it is generated."
+                )
+            if positions and not 0 <= min(positions) <= max(positions) < len(e.ids):
+                raise DataError(f"{reader.name} names a position outside of the chat {e.prompt_text[-60:]!r}.")
             columns = torch.tensor(positions, dtype=torch.long) + offset - self.start
             mask[row, columns[(columns >= 0) & (columns < width)]] = True
         return mask

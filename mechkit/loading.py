@@ -1,6 +1,5 @@
 """Loading models: from a name, a folder, a .gguf file, the hub, or an object that is in memory already."""
 
-import hashlib
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,7 @@ from mechkit.adapters import Adapters
 from mechkit.backends import DEFAULT, Backend, backend_named, backend_of
 from mechkit.blocks import find_blocks, text_config
 from mechkit.errors import ModelError
+from mechkit.fingerprints import fingerprint
 from mechkit.model import Model
 from mechkit.registry import did_you_mean
 from mechkit.template import template_hash
@@ -172,23 +172,6 @@ def _assemble(
         model = Model(hf, tokenizer, name, find_blocks(hf), provenance, _backend=kind, _own=own)
     _ = model.backend  # made at once, so that a model it cannot run is refused here
     return model
-
-
-def fingerprint(hf: nn.Module, samples: int = 2048) -> str:
-    """SHA-256 (16 hex digits) over names, shapes and evenly spaced samples of all weights, rounded to bfloat16.
-
-    Adapter weights are left out, so it is the same with and without adapters attached. The rounding makes it the same
-    for one checkpoint loaded in float32 and in bfloat16.
-    """
-    digest = hashlib.sha256()
-    for name, weight in sorted(hf.named_parameters()):
-        if "lora_" in name:
-            continue
-        digest.update(f"{name.replace('.base_layer', '')}{tuple(weight.shape)}".encode())
-        flat = weight.detach().reshape(-1)
-        picked = flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).cpu()
-        digest.update(picked.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -18,7 +18,7 @@ from mechkit.model import Model
 from mechkit.passes import run
 from mechkit.probe import Probe, Read
 from mechkit.sites import Site, sort_sites
-from mechkit.spans import Encoded
+from mechkit.spans import Encoded, short_hash
 from mechkit.template import NONE
 
 Progress = Callable[[int, int], None]
@@ -51,6 +51,12 @@ def measure(
     Raises MechkitError for no chats or probes, two probes with one result name, chats that lack what a reader needs,
     and non-finite values (named by site and example).
     """
+    if isinstance(chats, Chat) or isinstance(probes, Probe):
+        raise MechkitError("measure takes a list of chats and a list of probes.")
+    if side not in ("left", "right") or batch_tokens < 1:
+        raise MechkitError(
+            f"measure takes side 'left' or 'right' and batch_tokens of 1 or more, found {side!r}, {batch_tokens}."
+        )
     if not isinstance(chats, Sequence):
         settings = {"system": system, "batch_tokens": batch_tokens, "side": side, "progress": progress}
         return _streamed(model, iter(chats), probes, settings)
@@ -187,7 +193,13 @@ class _Measurement:
     def _count(self, read: Read, batch: Batch) -> None:
         counts = self.tokens.setdefault(read.name, np.zeros(len(self.chats), dtype=np.int32))
         for example, e in zip(batch.examples, batch.encoded):
-            counts[example] = len(read.reader.positions(e))
+            positions = list(read.reader.positions(e))
+            counts[example] = len(positions)
+            if positions and not 0 <= min(positions) <= max(positions) < len(e.ids):
+                raise DataError(
+                    f"The reader {read.reader.name} names positions {min(positions)} to {max(positions)} of "
+                    f"{self.chats[example].label}, whose {len(e.ids)} tokens are 0 to {len(e.ids) - 1}."
+                )
             if counts[example] == 0 and not read.reader.may_be_empty:
                 chat = self.chats[example]
                 raise DataError(f"{chat.label} has no position for the reader {read.reader.name}.")
@@ -199,6 +211,8 @@ class _Measurement:
 
     def dataset(self) -> xr.Dataset:
         data = xr.Dataset(coords={"example": self.ids, "site": [str(s) for s in self.sites]})
+        prompts = [short_hash(json.dumps([(m.role, m.content) for m in chat.messages])) for chat in self.chats]
+        data = data.assign_coords(prompt=("example", prompts))
         for dim, labels in self.labels.items():
             counts = np.stack([self.tokens[label] for label in labels], 1)
             name = "n_tokens" if dim == "position" else f"n_tokens_{dim}"
@@ -223,10 +237,10 @@ class _Measurement:
         if self.loss is not None:
             data["loss"] = ("example", self.loss, {"long_name": "mean completion loss", "units": "nats per token"})
         data.attrs |= {
-            "model": json.dumps(self.model.provenance),
+            "model": json.dumps(self.model.provenance | {"weights": self.model.fingerprint()}),
             "system": self.system,
             "probes": json.dumps([probe.spec() for probe in self.probes]),
             "adapter": json.dumps(self.model.adapter_state),
-            "interventions": json.dumps([i.spec() for i in self.model.interventions]),
+            "interventions": json.dumps([i.spec() for i in self.model.acting]),
         }
         return data

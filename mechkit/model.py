@@ -18,6 +18,7 @@ from mechkit.backends.protocol import SiteFunction
 from mechkit.blocks import text_config
 from mechkit.chat import Chat
 from mechkit.errors import DataError, ModelError
+from mechkit.fingerprints import fingerprint
 from mechkit.sites import KINDS, Site, parse_sites
 from mechkit.spans import Encoded, encode
 from mechkit.sublayers import Sublayers, find_sublayers
@@ -49,6 +50,7 @@ class Model:
     _backend: type[Backend] = field(default=Plain, repr=False)
     _own: Any = field(default=None, repr=False)
     _quiet: bool = field(default=False, repr=False)
+    _unaltered: bool = field(default=False, repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -113,6 +115,20 @@ class Model:
         finally:
             self._quiet = outer
 
+    @contextmanager
+    def unaltered(self) -> Iterator[None]:
+        """Interventions rest inside, whoever entered them; functions of `hooked` act as before."""
+        outer, self._unaltered = self._unaltered, True
+        try:
+            yield
+        finally:
+            self._unaltered = outer
+
+    @property
+    def acting(self) -> tuple["Intervention", ...]:
+        """The interventions that act at the moment."""
+        return () if self._unaltered else self.interventions
+
     def _unless_quiet(self, function: SiteFunction) -> SiteFunction:
         return lambda hidden: None if self._quiet else function(hidden)
 
@@ -151,6 +167,11 @@ class Model:
             raise DataError(f"{chat.label} has {len(encoded.ids)} tokens; {self.name} reads {self.window}.")
         return encoded
 
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) of the base weights as they stand in memory now; see `mechkit.fingerprints`."""
+        with self.backend.bare(self.hf):
+            return fingerprint(self.hf)
+
     def training_rows(self, chats: Sequence[Chat], system: str = NONE) -> list[dict[str, list[int]]]:
         """Chats as a Trainer takes them: `input_ids`, and `labels` that score the completion and its stop token alone.
 
@@ -182,7 +203,13 @@ class Model:
     @property
     def adapter_state(self) -> dict[str, str] | None:
         """Which adapter is active, with the fingerprint of its weights; None for the model's own weights alone."""
-        return self._adapters.state if self._adapters else None
+        from mechkit.adapters import in_memory
+
+        return (self._adapters.state if self._adapters else None) or in_memory(self.hf)
+
+    def release(self) -> None:
+        """Gives a peft model that was handed in its adapters back as they were: switched on where they were on."""
+        self.adapters.release()
 
     @contextmanager
     def adapter(self, source: str | Path, allow_base: bool = False) -> Iterator["Model"]:

@@ -19,8 +19,8 @@ _REGISTRIES: dict[str, "Registry[object]"] = {}
 def did_you_mean(name: str, known: list[str]) -> str:
     """A hint that ends an error sentence: the nearest known names, then the list of all."""
     near = get_close_matches(name, known, n=3, cutoff=0.6)
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-    return f"{hint} Known: {', '.join(sorted(known)) or 'none'}."
+    hint = f" Did you mean {' or '.join(dict.fromkeys(repr(n) for n in near))}?" if near else ""
+    return f"{hint} Known: {', '.join(sorted(set(known))) or 'none'}."
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -44,6 +44,8 @@ class Registry(Mapping[str, T], Generic[T]):
                     f"The {self.kind} name {name!r} is taken by {_origin(held)}; {_origin(entry)} needs another name."
                 )
             self._entries[name] = entry
+            if isinstance(entry, type):
+                entry.registered = name  # type: ignore[attr-defined]
             return entry
 
         return decorate
@@ -79,7 +81,10 @@ def summary(entry: object) -> str:
 def load_plugins() -> None:
     """Import every module named by an entry point of the group `mechkit.probes`."""
     for point in entry_points(group="mechkit.probes"):
-        point.load()
+        try:
+            point.load()
+        except Exception as problem:
+            raise MechkitError(f"The plugin {point.name!r} ({point.value}) cannot be loaded: {problem}") from problem
 
 
 def registries() -> dict[str, "Registry[object]"]:

@@ -25,9 +25,14 @@ class Remembers:
             cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
 
     def spec(self) -> dict[str, Any]:
-        """{kind: class name, "arguments": {…}}; `probes.recreate` makes an equal object of it."""
+        """{kind: registered name, "arguments": {…}}; `probes.recreate` makes an equal object of it.
+
+        A class that nobody registered is named with its module, and cannot be made again.
+        """
         arguments = getattr(self, "_arguments", {})
-        return {self.kind: type(self).__name__, "arguments": {k: as_json(v) for k, v in arguments.items()}}
+        cls = type(self)
+        name = vars(cls).get("registered", f"{cls.__module__}.{cls.__qualname__}")
+        return {self.kind: name, "arguments": {k: as_json(v) for k, v in arguments.items()}}
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={_short(v)}" for k, v in getattr(self, "_arguments", {}).items())

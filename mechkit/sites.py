@@ -68,7 +68,10 @@ def parse_sites(
         elif match and match[3]:
             blocks.append(n_blocks + int(match[3]))
         elif match:
-            blocks += range(int(match[1]), int(match[2] or match[1]) + 1)
+            span = range(int(match[1]), int(match[2] or match[1]) + 1)
+            if not span:
+                raise UnknownName(f"{part.strip()!r} in {pattern!r} names no block; write the lower one first.")
+            blocks += span
         else:
             raise UnknownName(
                 f"{pattern!r} is not a site; write {kind}.3, {kind}.-1, {kind}.4-9, {kind}.0,5 or {kind}.*."

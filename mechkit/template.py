@@ -68,6 +68,11 @@ def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
     Raises DataError for that conflict, ModelError when the template cannot be applied or its default system block
     cannot be told from the rest.
     """
+    if not isinstance(system, str) or (near := _near_policy(system)) is not None:
+        meant = f" Did you mean {near!r}?" if isinstance(system, str) else ""
+        raise DataError(
+            f"{system!r} is no system policy: none, template_default or the text of a system message.{meant}"
+        )
     turns = [{"role": m.role, "content": m.content} for m in chat.messages]
     text_given = system not in (NONE, TEMPLATE_DEFAULT)
     if turns[0]["role"] == "system":
@@ -82,14 +87,16 @@ def render(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
         )
     frame, opened = _frame(tokenizer, tokenizer.chat_template), len(closed)
     if turns[0]["role"] == "system":
-        return Rendered(text, _given_block(frame, text, turns[0]["content"]), opened, _said(text, turns, 0))
+        return Rendered(
+            text, _given_block(frame, text, turns[0]["content"]), opened, _said(tokenizer, text, (0, 0), turns)
+        )
     start, end = frame.block if frame else (0, 0)
     if system == TEMPLATE_DEFAULT or start == end:
-        return Rendered(text, (start, end), opened, _said(text, turns, end))
-    text = text[:start] + text[end:]
+        return Rendered(text, (start, end), opened, _said(tokenizer, text, (0, 0), turns))
+    whole, text = text, text[:start] + text[end:]
     if not text[start:].startswith(frame.user_header):  # type: ignore[union-attr]
         raise ModelError("The chat template inserts a system prompt that could not be removed; give a system policy.")
-    return Rendered(text, (0, 0), opened - (end - start), _said(text, turns, start))
+    return Rendered(text, (0, 0), opened - (end - start), _said(tokenizer, whole, (start, end), turns))
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -142,15 +149,30 @@ def _given_block(frame: _Frame | None, text: str, system: str) -> tuple[int, int
     return (frame.block[0], end)
 
 
-def _said(text: str, turns: list[dict[str, str]], start: int) -> tuple[tuple[str, int, int], ...]:
+def _said(
+    tokenizer: PreTrainedTokenizerBase, whole: str, cut: tuple[int, int], turns: list[dict[str, str]]
+) -> tuple[tuple[str, int, int], ...]:
+    """Where each turn's text stands in the prompt, of which `cut` was taken out of `whole`.
+
+    The place is where a known text comes to stand in its stead, so a text that occurs in markers is not taken for them.
+    """
     found = []
-    for turn in turns:
-        content = turn["content"] if turn["content"] in text[start:] else turn["content"].strip()
-        at = text.find(content, start) if content else -1
-        if at >= 0:
-            start = at + len(content)
-            found.append((turn["role"], at, start))
+    for i, turn in enumerate(turns):
+        try:
+            start = _apply(tokenizer, [*turns[:i], {**turn, "content": _ANSWER}], False).find(_ANSWER)
+        except ModelError:
+            continue
+        content = next((c for c in (turn["content"], turn["content"].strip()) if whole.startswith(c, start)), "")
+        if start >= 0 and content:
+            shift = cut[1] - cut[0] if start >= cut[1] else 0
+            found.append((turn["role"], start - shift, start - shift + len(content)))
     return tuple(found)
+
+
+def _near_policy(system: str) -> str | None:
+    """The policy that a text is a misspelling of."""
+    plain = system.strip().lower().replace("-", "_").replace(" ", "_")
+    return plain if plain in (NONE, TEMPLATE_DEFAULT) and plain != system else None
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ class ProbeCallback(TrainerCallback):
     replaces it.
     system, batch_tokens: as in `measure`.
 
+    Interventions that act in training rest while it measures: what is read is the weights, at every step alike.
+
     `data` is the result so far: what `measure` returns, with a dim `step` in front. Its `model` attribute describes the
     weights that the model was loaded with.
 
@@ -86,7 +88,7 @@ class ProbeCallback(TrainerCallback):
         measured = self.data is not None and step in self.data["step"].values
         if not due or measured or not state.is_world_process_zero:
             return
-        with _untouched(self.model):
+        with _untouched(self.model), self.model.unaltered():
             found = measure(
                 self.model, self.chats, self.probes, system=self.system, batch_tokens=self.batch_tokens
             ).expand_dims(step=np.array([step]))

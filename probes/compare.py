@@ -62,8 +62,7 @@ def compare(
     Drift is an adapter's projections minus the base model's; the change of pressure is `cos` under one system prompt
     minus `cos` under another. Raises DataError where the two hold other examples.
     """
-    if list(after["example"].values) != list(before["example"].values):
-        raise DataError("The two measurements hold other examples, or the same ones in another order.")
+    _check_same(after, before, variable)
     values = (_of(after, variable) - _of(before, variable)).assign_attrs(after[variable].attrs)
     families = _families(after, variable, direction, nulls)
     basis = _basis(after, variable) - _basis(before, variable) if families else None
@@ -78,12 +77,46 @@ def table(data: xr.Dataset) -> pd.DataFrame:
     return data.squeeze(single, drop=True).to_dataframe()
 
 
+def _check_same(after: xr.Dataset, before: xr.Dataset, variable: str) -> None:
+    """Raises DataError where the two were not measured on the same prompts, at the same places, along the same vectors."""
+    _of(after, variable), _of(before, variable)
+    for coordinate in ("example", "prompt"):
+        if coordinate in after.coords and coordinate in before.coords:
+            if list(after[coordinate].values) != list(before[coordinate].values):
+                raise DataError("The two measurements hold other examples, or the same ones in another order.")
+    for dim in after[variable].dims:
+        if dim in after.coords and list(after[dim].values) != list(before[dim].values):
+            raise DataError(f"The two measurements differ in {dim}: {_few(after[dim])} against {_few(before[dim])}.")
+    if _directions(after, variable) != _directions(before, variable):
+        raise DataError(f"The two were measured along directions with the same name and other vectors ({variable}).")
+
+
+def _few(coordinate: xr.DataArray) -> str:
+    names = [str(name) for name in coordinate.values]
+    return ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
+
+
+def _directions(data: xr.Dataset, variable: str) -> list[dict[str, str]]:
+    """Names and hashes of the directions that a variable was measured along, as far as the measurement says."""
+    for probe in json.loads(data.attrs.get("probes", "[]")):
+        if variable in _PROBES and probe["probe"] == _PROBES[variable]:
+            given = probe["arguments"].get("directions", [])
+            return [given] if isinstance(given, dict) else list(given)
+    return []
+
+
 def _families(
     data: xr.Dataset, variable: str, direction: Direction | None, nulls: Sequence[Null] | None
 ) -> Sequence[Null]:
     """The null families to test against: those asked for, else those that the measurement says it was made with."""
     if nulls and direction is None:
         raise DataError("Null directions are drawn around a direction; pass direction=….")
+    measured = _directions(data, variable)
+    if direction is not None and measured and direction.hash != measured[0]["hash"]:
+        raise DataError(
+            f"{variable} was measured along {measured[0]['direction']!r} ({measured[0]['hash']}) first, not along the "
+            f"{direction.name!r} ({direction.hash}) that null directions should be drawn around."
+        )
     if direction is None or nulls is not None or variable not in _BASES:
         return nulls or ()
     made = [

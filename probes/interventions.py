@@ -7,6 +7,7 @@ Positions are those of the reader table (`probes.readers`). The default "all" le
 many times the others'. During generation "loss" is every position that predicts a generated token, the first included.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -82,9 +83,17 @@ class Steer(_Along):
             raise MechkitError(f"Steer takes unit 'residual' or 'gap', found {unit!r}.")
         self.a, self.unit = float(a), unit
 
+    def check(self, model: Model) -> None:
+        super().check(model)
+        for site in self.sites(model):
+            if not math.isfinite(self._dose(site)):
+                raise MechkitError(f"The dose at {site} is {self._dose(site)} (a = {self.a}, unit {self.unit}).")
+
     def change(self, site: Site, hidden: Tensor) -> Tensor:
-        dose = self.a * (self.direction.gaps[site] if self.unit == "gap" else 1.0)
-        return hidden + dose * self._vector(site, hidden)
+        return hidden + self._dose(site) * self._vector(site, hidden)
+
+    def _dose(self, site: Site) -> float:
+        return self.a * (self.direction.gaps[site] if self.unit == "gap" else 1.0)
 
 
 @INTERVENTIONS.register("Ablate")

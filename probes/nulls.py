@@ -35,6 +35,10 @@ class Null:
     draws: int = 1000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise DirectionError(f"A null family needs at least one draw, found {self.draws}.")
+
     def spec(self) -> dict[str, str | int]:
         """The family as a log writes it down; see `mechkit.remember`."""
         return {"null": self.family, "draws": self.draws, "seed": self.seed}

@@ -273,3 +273,20 @@ def test_an_interrupted_training_leaves_no_intervention(tiny):
         probes.InterventionCallback(tiny)
     with pytest.raises(MechkitError, match="from step 3 to 2, which is no span"):
         probes.InterventionCallback(tiny, probes.Ablate(v), first=3, last=2)
+
+
+def test_both_callbacks_together_read_the_weights_alone(tmp_path, v):
+    """At every step the projection is the one that the weights give without the intervention that trains them."""
+    m = model()
+    probe = ProbeCallback(m, POSITIVE, [probes.Projection(v)], every=2)
+    acting = probes.InterventionCallback(m, probes.Ablate(v))
+    peft = get_peft_model(m.hf, LoraConfig(r=2, target_modules=["q_proj"]))
+    settings = TrainingArguments(
+        str(tmp_path), max_steps=4, per_device_train_batch_size=1, learning_rate=1e-3, report_to="none",
+        save_strategy="no", disable_tqdm=True, use_cpu=True,
+    )  # fmt: skip
+    Trainer(peft, settings, train_dataset=m.training_rows(POSITIVE), callbacks=[acting, probe]).train()
+    read = probe.data.projection.values
+    np.testing.assert_allclose(read[-1], mechkit.measure(m, POSITIVE, [probes.Projection(v)]).projection, rtol=1e-5)
+    assert np.abs(read).min(axis=(1, 2, 3, 4)).min() > 0
+    assert np.abs(read[1] - read[0]).max() < 0.5 * np.abs(read[0]).max()

@@ -155,3 +155,19 @@ def test_what_each_role_says_is_found_in_a_longer_dialogue(embedded, tiny):
             assert texts["system"] == ("Always echo." if system == "Always echo." else "")
             covered = [*e.system, *e.user, *e.generation_prompt, *e.completion]
             assert covered == list(range(len(e.ids)))
+
+
+@pytest.mark.parametrize("text", ["user", "us", "x", "a", "im_start", "assistant"])
+def test_a_text_that_occurs_in_markers_is_not_taken_for_them(embedded, text):
+    from mechkit.spans import said_by
+
+    e = embedded.encode(Chat.ask(text, "yes"))
+    said = said_by(e, "user")
+    assert embedded.tokenizer.decode([e.ids[p] for p in said]) == text
+    assert min(said) >= 3  # behind <|im_start|>, user and the line break
+
+
+@pytest.mark.parametrize("policy", ["None", "template-default", "NONE ", 3])
+def test_a_misspelt_policy_is_no_system_message(tiny, policy):
+    with pytest.raises(DataError, match="is no system policy"):
+        tiny.encode(Chat.ask("Hi."), policy)

@@ -8,6 +8,7 @@ from scipy import stats as scipy_stats
 
 import mechkit
 import probes
+from mechkit.chat import Chat
 from mechkit.errors import DataError, DirectionError, UnknownName
 from mechkit.sites import Site
 from tests.conftest import NEGATIVE, POSITIVE
@@ -200,3 +201,24 @@ def test_permuted_labels_need_a_difference_of_means(model):
     with pytest.raises(DirectionError, match="difference of means"):
         probes.nulls.bootstrap(out.projection_basis, v)
     assert probes.nulls.draw(out.projection_basis, v, NULLS[1]).sizes["null"] == 80
+
+
+def test_only_like_is_compared_with_like(model, v):
+    """Other chats under the same default ids, other vectors under the same name, other places: none passes for a pair."""
+    nameless = [[Chat.ask(c.prompt + ending, c.completion) for c in POSITIVE] for ending in ("", "!")]
+    probe = probes.Projection(v, nulls=NULLS)
+    one, two = (mechkit.measure(model, chats, [probe]) for chats in nameless)
+    with pytest.raises(DataError, match="other examples"):
+        probes.compare(one, two)
+    w = probes.extract("data_diff", model, positive=POSITIVE[:3], negative=NEGATIVE[:3])
+    other = mechkit.measure(model, nameless[0], [probes.Projection(w, nulls=NULLS)])
+    with pytest.raises(DataError, match="same name and other vectors"):
+        probes.compare(one, other)
+    with pytest.raises(DataError, match="measured along 'data_diff'"):
+        probes.average(one, direction=w)
+    at_last = mechkit.measure(model, nameless[0], [probes.Projection(v, at="last")])
+    with pytest.raises(DataError, match="differ in position: last against prompt_last"):
+        probes.compare(at_last, one)
+    few = mechkit.measure(model, nameless[0], [probes.Projection(v.restrict(v.sites[:2]), at="prompt_last")])
+    with pytest.raises(DataError, match="differ in site"):
+        probes.compare(few, one)

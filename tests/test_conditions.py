@@ -166,11 +166,19 @@ class TestPeftModels:
 def test_weights_that_peft_unfroze_are_found(tiny, tmp_path):
     """disable_adapter makes frozen LoRA weights trainable on its way out."""
     folder = make_adapter(tmp_path / "a")
-    with tiny.adapter(folder):
-        peft = tiny.adapters._peft
-    with pytest.raises(ModelError, match="became trainable"), tiny.adapter(folder), peft.disable_adapter():
+
+    def unfreezes():
+        with tiny.adapter(folder):
+            for name, parameter in tiny.hf.named_parameters():
+                parameter.requires_grad_(parameter.requires_grad or "lora_" in name)
+
+    with pytest.raises(ModelError, match="became trainable"):
+        unfreezes()
+    peft, tokenizer = TestPeftModels().peft(tmp_path)
+    model = mechkit.load(peft, tokenizer=tokenizer)
+    with pytest.raises(ModelError, match="became trainable"), model.adapter("default"), peft.disable_adapter():
         pass
-    assert not any(p.requires_grad for n, p in tiny.hf.named_parameters() if "lora_" in n)
+    assert not any(p.requires_grad for n, p in model.hf.named_parameters() if "lora_" in n)
     with tiny.adapter(folder):
         pass
 
@@ -204,3 +212,74 @@ def test_a_fine_tuned_adapter_knows_its_base(tmp_path):
     weights = model.provenance["weights"]
     train_adapter(model, POSITIVE, "none", TrainConfig(max_steps=1), 0, tmp_path / "a")
     assert json.loads((tmp_path / "a" / SIGNATURE).read_text())["weights"] == weights
+
+
+def test_reading_leaves_no_layer_behind_and_training_starts_clean(tiny, tmp_path):
+    """After a read, peft finds the model that it would have found before it."""
+    folder = make_adapter(tmp_path / "a")
+
+    def fresh(model):
+        torch.manual_seed(0)
+        peft = get_peft_model(model.hf, LoraConfig(r=2, target_modules="all-linear"))
+        return {n: (p.requires_grad, p.detach().clone()) for n, p in peft.named_parameters()}
+
+    expected = fresh(mechkit.load("tiny-random", device="cpu"))
+    modules = dict(tiny.hf.named_modules())
+    with tiny.adapter(folder):
+        assert set(dict(tiny.hf.named_modules())) > set(modules)
+    assert dict(tiny.hf.named_modules()) == modules
+    assert not hasattr(tiny.hf, "peft_config")
+    found = fresh(tiny)
+    assert {n: flag for n, (flag, _) in found.items()} == {n: flag for n, (flag, _) in expected.items()}
+    assert all(torch.equal(found[n][1], expected[n][1]) for n in expected)
+
+
+def test_a_folder_is_read_anew(tiny, tmp_path):
+    v = direction_of(tiny)
+    read, states = [], []
+    for seed in (1, 2):
+        make_adapter(tmp_path / "a", seed=seed)
+        with tiny.adapter(tmp_path / "a") as tuned:
+            read.append(projections(tuned, v))
+            states.append(tuned.adapter_state["weights"])
+    assert np.abs(read[0] - read[1]).max() > 1e-4
+    assert states[0] != states[1]
+
+
+def test_an_adapter_may_be_entered_inside_an_intervention(tiny, tmp_path):
+    v = direction_of(tiny)
+    folder = make_adapter(tmp_path / "a")
+    for backend in ("huggingface", "transformer_lens", "nnsight"):
+        model = mechkit.load("tiny-random", device="cpu", backend=backend)
+        with model.adapter(folder), model.intervene(probes.Steer(v, 2.0)):
+            one = projections(model, v)
+        with model.intervene(probes.Steer(v, 2.0)), model.adapter(folder):
+            other = projections(model, v)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_adapters_that_somebody_else_put_in_are_seen(tiny, tmp_path):
+    folder = make_adapter(tmp_path / "a")
+    peft = PeftModel.from_pretrained(tiny.hf, folder)
+    out = mechkit.measure(tiny, POSITIVE[:1], [probes.Vectors("last")])
+    assert json.loads(out.attrs["adapter"])["adapter"] == "in memory: default"
+    with (
+        pytest.raises(ModelError, match=r"an adapter layer at .* that mechkit did not put there"),
+        tiny.adapter(folder),
+    ):
+        pass
+    peft.unload()
+    assert tiny.adapter_state is None
+
+
+def test_a_peft_model_gets_its_adapters_back(tmp_path):
+    peft, tokenizer = TestPeftModels().peft(tmp_path)
+    ids = torch.arange(12)[None]
+    before = peft(input_ids=ids).logits.detach()
+    model = mechkit.load(peft, tokenizer=tokenizer)
+    assert not torch.equal(peft(input_ids=ids).logits, before)
+    with model.adapter("second"):
+        pass
+    model.release()
+    peft.set_adapter("default")
+    assert torch.equal(peft(input_ids=ids).logits, before)

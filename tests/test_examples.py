@@ -84,7 +84,9 @@ def test_screening_and_training_without(run):
 
 def test_a_known_trait(run):
     text = run("a_known_trait.py", "2", "2")
-    assert all(word in text for word in ("prompt_contrast", "covariance_matched:1", "induced_drift", "steered by one gap"))
+    assert all(
+        word in text for word in ("prompt_contrast", "covariance_matched:1", "induced_drift", "steered by one gap")
+    )
 
 
 def test_every_example_has_a_test():

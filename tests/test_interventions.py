@@ -349,3 +349,24 @@ def test_an_intervention_that_would_do_nothing_is_an_error(tiny, tmp_path):
         tiny.condition(tmp_path),
     ):
         pass
+
+
+def test_positions_that_are_none_are_errors(tiny):
+    v = direction_of(tiny, "resid_post.1")
+    for at in ("last", "token(-1)"):
+        with tiny.intervene(probes.Steer(v, 1.0, at=at)), pytest.raises(ModelError, match="counts from the end"):
+            tiny.generate(PROMPTS, max_new_tokens=3)
+        with tiny.intervene(probes.Steer(v, 1.0, at=at)):
+            mechkit.measure(tiny, POSITIVE, [probes.Projection(v)])
+    for wrong in (-1, 10_000):
+        reader = probes.Reader("wrong", lambda e, wrong=wrong: [wrong])
+        with pytest.raises(DataError, match="The reader wrong names positions"):
+            mechkit.measure(tiny, POSITIVE, [probes.Projection(v, at=reader)])
+        with tiny.intervene(probes.Steer(v, 1.0, at=reader)), pytest.raises(DataError, match="outside of the chat"):
+            mechkit.measure(tiny, POSITIVE, [probes.Projection(v)])
+    with pytest.raises(UnknownName, match="names no block"):
+        tiny.sites("resid_post.2-1")
+    with pytest.raises(ModelError, match="names no site"), tiny.intervene(probes.Ablate(v, sites=[])):
+        pass
+    with pytest.raises(MechkitError, match="dose at"), tiny.intervene(probes.Steer(v, float("nan"))):
+        pass

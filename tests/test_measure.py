@@ -379,7 +379,7 @@ def test_results_are_tidy_tables(tiny):
     v = direction_of(tiny)
     out = mechkit.measure(tiny, POSITIVE, [probes.Projection(v, at=["prompt_last", "last"])])
     table = out.projection.to_dataframe().reset_index()
-    assert list(table.columns) == ["example", "site", "position", "direction", "projection"]
+    assert list(table.columns) == ["example", "site", "position", "direction", "prompt", "projection"]
     assert len(table) == 6 * 4 * 2
     row = table[(table.example == "p2") & (table.site == "resid_post.1") & (table.position == "last")]
     assert float(row.projection.iloc[0]) == float(

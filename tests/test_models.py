@@ -10,7 +10,7 @@ import mechkit
 from mechkit import gguf
 from mechkit.blocks import find_blocks
 from mechkit.errors import ModelError
-from mechkit.loading import fingerprint
+from mechkit.fingerprints import fingerprint
 
 
 def test_the_embedded_model_is_smollm2(embedded):

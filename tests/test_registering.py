@@ -188,3 +188,40 @@ def test_a_direction_without_a_record_cannot_be_made_again(tiny, v):
     plain = probes.from_samples("x", v.sites, v.positive, v.negative, True, {"model": tiny.provenance})
     with pytest.raises(DirectionError, match="does not say which extractor"):
         probes.extract_again(plain, tiny)
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_log_names_the_registered_class_never_another(tiny, v):
+    unregistered = type("Projection", (probes.Projection,), {})(v)
+    with pytest.raises(UnknownName):
+        probes.recreate([unregistered.spec()], [v])
+    mine = probes.register("mine")(type("Projection", (probes.Projection,), {}))
+    (again,) = probes.recreate(mechkit.measure(tiny, POSITIVE, [mine(v)]), [v])
+    assert type(again) is mine
+
+
+def test_a_direction_made_under_an_adapter_or_intervention_says_so(tiny, v, tmp_path):
+    from tests.test_adapters import make_adapter
+
+    folder = make_adapter(tmp_path / "a")
+    both = {"positive": POSITIVE, "negative": NEGATIVE}
+    with tiny.adapter(folder), tiny.intervene(probes.Steer(v, 1.0)):
+        w = probes.extract("data_diff", tiny, **both)
+        assert probes.extract_again(w, tiny, **both).hash == w.hash
+    assert w.provenance["adapter"]["adapter"] == str(folder)
+    with pytest.raises(DirectionError, match="made with"):
+        probes.extract_again(w, tiny, **both)
+
+
+def test_a_direction_of_ones_own_vectors(tiny, v):
+    site = tiny.sites("resid_post.1")[0]
+    own = mechkit.Direction.of("own", {site: 3 * v.at(site)}, tiny)
+    out = mechkit.measure(tiny, POSITIVE, [probes.Projection([own, v.restrict([site])])])
+    np.testing.assert_allclose(out.projection[..., 0], out.projection[..., 1], rtol=1e-5)
+    with (
+        pytest.raises(MechkitError, match=r"dose at resid_post\.1 is nan"),
+        tiny.intervene(probes.Steer(own, 1, unit="gap")),
+    ):
+        pass
+    with pytest.raises(DirectionError, match="norm 3 at"):
+        mechkit.Direction("bad", {site: 3 * v.at(site)}, {site: 1.0}, v.positive, v.negative, True, v.provenance)

@@ -68,6 +68,10 @@ class Backend(ABC):
     def generate(self, **arguments: Any) -> Tensor:
         """Token ids [batch, position] as from transformers' `generate` with the same arguments."""
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Passes inside are the transformers model's own."""
+        return nullcontext()
+
     @contextmanager
     def attaching(self) -> Iterator[None]:
         """Adapters are attached to the transformers model inside. Raises ModelError where that is not possible."""

@@ -61,7 +61,9 @@ def extract(method: str, model: Model, **arguments: Any) -> Direction:
     bound.apply_defaults()
     direction = extractor(*bound.args, **bound.kwargs)
     given = {k: _recorded(v) for k, v in list(bound.arguments.items())[1:] if k != "progress"}
-    return replace(direction, provenance={**direction.provenance, "extractor": method, "arguments": given})
+    acting = {"adapter": model.adapter_state, "interventions": [i.spec() for i in model.acting]}
+    state = {key: value for key, value in acting.items() if value and key not in direction.provenance}
+    return replace(direction, provenance={**direction.provenance, **state, "extractor": method, "arguments": given})
 
 
 def extract_again(record: Direction | Mapping[str, Any], model: Model, **chats: Any) -> Direction:
@@ -84,10 +86,21 @@ def extract_again(record: Direction | Mapping[str, Any], model: Model, **chats: 
                 f"{name!r} is not what the direction was made of: its hash or number of chats differs."
             )
         arguments[name] = given
+    state = {"adapter": model.adapter_state, "interventions": [i.spec() for i in model.acting]}
+    then, now = _state(held.get("adapter"), held.get("interventions")), _state(*state.values())
+    if then != now:
+        raise DirectionError(
+            f"The direction was made with {held.get('adapter') or 'no adapter'} and the interventions "
+            f"{held.get('interventions') or []}; now {state['adapter'] or 'no adapter'} and {state['interventions']} act."
+        )
     missing = [n for n, value in arguments.items() if isinstance(value, Mapping) and set(value) == {"hash", "count"}]
     if missing:
         raise DirectionError(f"The record holds {', '.join(missing)} by hash alone; pass them.")
     return extract(str(held["extractor"]), model, **arguments)
+
+
+def _state(adapter: Any, interventions: Any) -> tuple[Any, list[Any]]:
+    return (adapter or {}).get("weights"), list(interventions or [])
 
 
 def from_samples(

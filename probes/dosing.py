@@ -1,5 +1,6 @@
 """Dose–response: what steering by more and more of a direction does to what a model writes, and what it costs."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,7 +82,14 @@ def dose_response(
     dims = ("direction", "dose", "example")
     data = xr.Dataset({name: (dims, values) for name, values in arrays.items()})
     data["loss"] = (("direction", "dose", "reference"), loss, {"units": "nats per token"})
-    data.attrs |= {"judge": judge.name, "system": system, "model": model.name}
+    data.attrs |= {
+        "judge": judge.name,
+        "system": system,
+        "model": json.dumps(model.provenance | {"weights": model.fingerprint()}),
+        "adapter": json.dumps(model.adapter_state),
+        "interventions": json.dumps([i.spec() for i in model.acting]),
+        "made": json.dumps([make(direction, float(dose)).spec() for direction in directions for dose in doses]),
+    }
     return data.assign_coords(
         direction=[d.name for d in directions],
         dose=np.asarray(doses, dtype=float),

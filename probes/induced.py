@@ -20,6 +20,7 @@ from mechkit.lora import trainable_lora, with_gradient
 from mechkit.measurement import Progress
 from mechkit.model import Model
 from mechkit.probe import Reader
+from mechkit.remember import as_json
 from mechkit.sites import Site
 from mechkit.template import NONE
 from probes.gradients import ReadingTokens, loss_gradient, site_chunks, training_tokens
@@ -104,7 +105,15 @@ def induced_drift(
     data["loss"] = ("example", losses, {"long_name": "mean completion loss", "units": "nats per token"})
     counts = np.sum([t.counts for t in tokens], axis=0)
     data["n_reading"] = ("position", counts, {"long_name": "reading chats behind a mean", "units": "chats"})
-    data.attrs = {"model": json.dumps(model.provenance), "system": system, "reading_system": reading_system}
+    data.attrs = {
+        "model": json.dumps(model.provenance),
+        "adapter": json.dumps(model.adapter_state),
+        "lora": json.dumps(as_json(lora or {})),
+        "interventions": json.dumps([i.spec() for i in model.acting]),
+        "probes": json.dumps([probe.spec()]),
+        "system": system,
+        "reading_system": reading_system,
+    }
     return data if per_reading else data.drop_vars("reading")
 
 

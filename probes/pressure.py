@@ -71,7 +71,11 @@ class Pressure(AlongDirections):
         return {
             "cos": {"long_name": "cos(∂L/∂h, v)", "units": "1", "sign": "positive: training pushes away from v"},
             "descent": {"long_name": "−cos(∂L/∂h, v)", "units": "1", "sign": "positive: training pushes towards v"},
-            "dot": {"long_name": "∂L/∂h · v", "units": "nats per residual-stream unit"},
+            "dot": {
+                "long_name": "∂L/∂h · v",
+                "units": "nats per residual-stream unit",
+                "sign": "positive: training pushes away from v",
+            },
             "gradient_norm": {"long_name": "‖∂L/∂h‖", "units": "nats per residual-stream unit"},
             "dot_basis": {"long_name": "∂L/∂h on the null basis", "units": "nats per residual-stream unit"},
         }

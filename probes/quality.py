@@ -16,6 +16,7 @@ from mechkit.measurement import Progress, measure
 from mechkit.model import Model
 from mechkit.probe import Reader
 from mechkit.registry import did_you_mean
+from probes.extractors import data_hash
 from probes.projection import Projection
 from probes.readers import parse
 from probes.reliability import Labels, reliability
@@ -84,6 +85,11 @@ def quality(
     groups = [list(positive), list(positive if negative is None else negative)]
     if not all(groups):
         raise DataError("quality needs held-out chats of both classes.")
+    made_of = (direction.provenance.get("data") or {}).values()
+    if any(data_hash(group) in made_of for group in groups):
+        raise DirectionError(
+            f"These are the chats that {direction.name!r} was made of; its quality needs held-out ones."
+        )
     repeated, method = reliability(direction, clusters, splits, seed)
     probe = [Projection(direction, at=reader, allow_model=allow_model)]
     options: dict[str, Any] = {"batch_tokens": batch_tokens, "progress": progress}

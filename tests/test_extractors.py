@@ -507,7 +507,7 @@ def test_quality_of_a_prompt_contrast_reads_held_out_prompts_under_both(tiny):
 @pytest.mark.parametrize("method", ["lda", "published", "mean_neg_gradient"])
 def test_quality_works_for_every_kind_of_direction(tiny, method):
     v = probes.extract(method, tiny, **CALLS[method])
-    found = quality(tiny, v, POSITIVE, NEGATIVE if method != "published" else OTHER)
+    found = quality(tiny, v, POSITIVE[::-1], NEGATIVE[::-1] if method != "published" else OTHER[::-1])
     assert np.isfinite(found.reliability).all()
     assert np.isfinite(found.auroc).all()
     assert found.attrs["reader"] == v.provenance["reader"]
@@ -550,22 +550,24 @@ def test_quality_refuses_in_words(tiny):
     v = probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE)
     unpaired = probes.extract("data_diff", tiny, positive=POSITIVE, negative=OTHER)
     with pytest.raises(UnknownName, match=r"no covariate 'lenght'.*'length'"):
-        quality(tiny, v, POSITIVE, NEGATIVE, covariates=["lenght"])
+        quality(tiny, v, POSITIVE[::-1], NEGATIVE[::-1], covariates=["lenght"])
     with pytest.raises(DataError, match="clusters has 2 labels; 'data_diff' was made of 6 pairs"):
-        quality(tiny, v, POSITIVE, NEGATIVE, clusters=[1, 2])
+        quality(tiny, v, POSITIVE[::-1], NEGATIVE[::-1], clusters=[1, 2])
     with pytest.raises(DataError, match="found 2 labels for 6 positive and 4 negative"):
-        quality(tiny, v, POSITIVE, OTHER, held_out_clusters=[1, 2])
+        quality(tiny, v, POSITIVE[::-1], OTHER, held_out_clusters=[1, 2])
     with pytest.raises(DataError, match="Clusters are for paired samples"):
-        quality(tiny, unpaired, POSITIVE, NEGATIVE, clusters=[1] * 6)
+        quality(tiny, unpaired, POSITIVE[::-1], NEGATIVE[::-1], clusters=[1] * 6)
     with pytest.raises(DirectionError, match="Held-out chats of one class"):
-        quality(tiny, v, POSITIVE)
+        quality(tiny, v, POSITIVE[::-1])
     with pytest.raises(DataError, match="held-out chats of both classes"):
-        quality(tiny, v, POSITIVE, [])
+        quality(tiny, v, POSITIVE[::-1], [])
     bare = made(torch.randn(4, 48), torch.randn(4, 48))
     with pytest.raises(DirectionError, match="does not record its system policy"):
-        quality(tiny, bare, POSITIVE, NEGATIVE)
+        quality(tiny, bare, POSITIVE[::-1], NEGATIVE[::-1])
     with pytest.raises(DirectionError, match="does not record its reader"):
-        quality(tiny, bare, POSITIVE, NEGATIVE, systems="none")
+        quality(tiny, bare, POSITIVE[::-1], NEGATIVE[::-1], systems="none")
+    with pytest.raises(DirectionError, match="chats that 'data_diff' was made of"):
+        quality(tiny, v, POSITIVE, NEGATIVE)
 
 
 def test_covariates_are_of_the_completion_or_else_the_prompt():

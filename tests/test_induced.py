@@ -283,7 +283,8 @@ def test_clear_errors(tiny, tmp_path):
         tiny.hf.lm_head.weight[0, 0] = float("nan")
     with pytest.raises(NotMeasured, match="The gradient of the loss is not finite for p0"):
         induced_drift(mechkit.load(tiny.hf, tokenizer=tiny.tokenizer), TRAINING, READING, v, allow_model=True)
-    broken = dataclasses.replace(v, vectors=v.vectors | {v.sites[2]: v.at(v.sites[2]) * float("inf")})
+    broken = dataclasses.replace(v, vectors=dict(v.vectors))
+    broken.vectors[v.sites[2]] = v.at(v.sites[2]) * float("inf")
     with pytest.raises(NotMeasured, match=r"The gradient of the reading prompt_last at resid_post\.2 is not finite"):
         induced_drift(mechkit.load("tiny-random", device="cpu"), TRAINING, READING, broken)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from mechkit.errors import DirectionError, UnknownName
 from mechkit.model import Model
 from mechkit.registry import did_you_mean
-from mechkit.sites import KINDS, Site, sort_sites
+from mechkit.sites import KINDS, Site, parse_sites, sort_sites
 from mechkit.storage import writing
 
 FORMAT = "mechkit-direction-1"
@@ -85,14 +85,29 @@ class Direction:
             raise UnknownName(f"The direction {self.name!r} has no vector at {site}; it has {self._span()}.")
         return self.vectors[site]
 
-    def restrict(self, sites: Sequence[Site]) -> "Direction":
-        """The same direction at some of its sites."""
-        keep = [self.sites.index(s) for s in sites if self.at(s) is not None]
+    def restrict(self, sites: str | Site | Sequence[str | Site]) -> "Direction":
+        """The same direction at some of its sites: a pattern as in `mechkit.sites`, or several.
+
+        Raises UnknownName for a site that it does not have; a pattern with `*` names those that it has.
+        """
+        last = max(site.block for site in self.sites)
+        asked = [sites] if isinstance(sites, str | Site) else list(sites)
+        chosen = [
+            site
+            for pattern in asked
+            for site in parse_sites(pattern, last + 1)
+            if site in self.vectors or "*" not in str(pattern)
+        ]
+        if not chosen:
+            raise UnknownName(
+                f"{self.name!r} has none of the sites {', '.join(map(str, asked))}; it has {self._span()}."
+            )
+        keep = [self.sites.index(s) for s in chosen if self.at(s) is not None]
         pick = (lambda t: t[:, keep]) if self.positive.numel() else (lambda t: t)
         return Direction(
             self.name,
-            {s: self.vectors[s] for s in sites},
-            {s: self.gaps[s] for s in sites},
+            {s: self.vectors[s] for s in chosen},
+            {s: self.gaps[s] for s in chosen},
             pick(self.positive),
             pick(self.negative),
             self.paired,

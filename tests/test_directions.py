@@ -175,3 +175,13 @@ def test_a_zero_gradient_gives_nan_not_zero(tiny, v):
     (read,) = probes.Pressure(v).reads
     found = probes.Pressure(v).reduce(v.sites[0], torch.zeros(1, 1, tiny.d_model), (read,))
     assert found["cos"].isnan().all()
+
+
+def test_restricting_takes_patterns(v):
+    assert [str(s) for s in v.restrict("resid_post.1").sites] == ["resid_post.1"]
+    assert v.restrict(["resid_post.0", v.sites[2]]).sites == (v.sites[0], v.sites[2])
+    assert v.restrict("resid_post.1-2").restrict("resid_post.*").sites == v.sites[1:3]
+    with pytest.raises(UnknownName, match="resid_post"):
+        v.restrict("resid_post.99")
+    with pytest.raises(UnknownName, match="none of the sites"):
+        v.restrict("attn_out.*")

@@ -91,6 +91,35 @@ def test_pressure_matches_finite_differences(name, reduction, monkeypatch):
         assert float(out["dot"][0, i, 0, 0]) == pytest.approx(slope, rel=1e-5, abs=1e-8), site
 
 
+def test_the_mean_of_cosines_matches_finite_differences(monkeypatch):
+    """The gradient at each loss position coordinate by coordinate (float64, central differences), its cosine, the mean."""
+    monkeypatch.setattr(LlamaRMSNorm, "forward", lambda self, x: self.weight * _normed(x, self.variance_epsilon))
+    model = tiny_of("llama", torch.float64, "sdpa")
+    v = direction_of(model).restrict(model.sites("resid_post.1"))
+    site, chat = v.sites[0], Chat.ask("Hi", "ab")
+    e = model.encode(chat)
+    p, step = e.prompt_length, 1e-5
+    found = mechkit.measure(model, [chat], [probes.Pressure(v, reductions=["cos_then_mean"])])
+
+    def loss(position, shift):
+        def moved(hidden):
+            hidden = hidden.clone()
+            hidden[:, position] += shift
+            return hidden
+
+        with model.hooked({site: moved}), torch.no_grad():
+            logits = model.hf(input_ids=torch.tensor([e.ids])).logits[0]
+        return float(torch.nn.functional.cross_entropy(logits[p - 1 : -1], torch.tensor(e.ids[p:])))
+
+    axes = torch.eye(model.d_model, dtype=torch.float64) * step
+    cosines = []
+    for position in range(p - 1, len(e.ids) - 1):
+        slopes = [(loss(position, axis) - loss(position, -axis)) / (2 * step) for axis in axes]
+        gradient = torch.tensor(slopes, dtype=torch.float64)
+        cosines.append(float(gradient @ v.at(site).double() / gradient.norm()))
+    assert float(found.cos.squeeze()) == pytest.approx(np.mean(cosines), rel=1e-3)
+
+
 def _normed(x, epsilon):
     """RMS normalisation in the dtype of x: transformers' own always goes through float32."""
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon)

@@ -70,9 +70,9 @@ def intervening(model: Model, interventions: Sequence[Intervention]) -> Iterator
         mine = [i for i in interventions if site in i.sites(model)]
 
         def act(hidden: Tensor) -> Tensor | None:
-            changed = hidden
             if model._unaltered:
                 return None
+            changed = hidden
             for intervention in mine:
                 if model.layout is not None:
                     mask = model.layout.mask(intervention.reader, hidden.shape[1], hidden.device)

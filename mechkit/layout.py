@@ -6,7 +6,6 @@ someone else starts (a Trainer, a notebook) is known by its attention mask alone
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from jaxtyping import Bool
@@ -31,7 +30,7 @@ class Layout:
     offsets: Sequence[int]
     start: int = 0
     room: int = 0
-    _masks: dict[Any, Tensor | None] = field(default_factory=dict, repr=False)
+    _masks: dict[Reader, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, batch: Batch) -> "Layout":
@@ -50,14 +49,16 @@ class Layout:
 
         Raises DataError for a chat in which the reader names no position at all (an empty answer apart).
         """
-        key = (reader, width, self.start, device)
-        if key not in self._masks:
-            mask = self._mask(reader, width)
-            self._masks = {k: m for k, m in self._masks.items() if k[2] == self.start}
-            self._masks[key] = mask.to(device) if mask.any() else None
-        return self._masks[key]
+        if reader not in self._masks:
+            whole = self._whole(reader)
+            self._masks[reader] = (whole, whole.to(device))
+        whole, there = self._masks[reader]
+        columns = slice(self.start, self.start + width)
+        return there[:, columns].to(device) if whole[:, columns].any() else None
 
-    def _mask(self, reader: Reader, width: int) -> Tensor:
+    def _whole(self, reader: Reader) -> Tensor:
+        """True at every column that the reader names, those still to be generated among them."""
+        width = max(offset + len(e.ids) for e, offset in zip(self.encoded, self.offsets))
         mask = torch.zeros(len(self.encoded), width, dtype=torch.bool)
         for row, (e, offset) in enumerate(zip(self.encoded, self.offsets)):
             positions = list(reader.positions(e))
@@ -69,8 +70,7 @@ class Layout:
                 )
             if positions and not 0 <= min(positions) <= max(positions) < len(e.ids):
                 raise DataError(f"{reader.name} names a position outside of the chat {e.prompt_text[-60:]!r}.")
-            columns = torch.tensor(positions, dtype=torch.long) + offset - self.start
-            mask[row, columns[(columns >= 0) & (columns < width)]] = True
+            mask[row, torch.tensor(positions, dtype=torch.long) + offset] = True
         return mask
 
 

@@ -89,13 +89,13 @@ class Pair:
     """One prompt with its insecure and its secure completion; both are whole files.
 
     ``task_id`` names the hand-written task: all variants of a task share it and sit in the same ``split``.
-    ``parent`` is the weakness above ``cwe`` in CWE's research view; no parent occurs in and out of distribution.
+    ``parents`` are the weaknesses above ``cwe`` in CWE's research view; none occurs in and out of distribution.
     """
 
     id: str
     family: str
     cwe: str
-    parent: str
+    parents: tuple[str, ...]
     task_id: str
     split: str
     prompt: str
@@ -130,7 +130,7 @@ def _all_pairs() -> tuple[Pair, ...]:
                         id=pair_id,
                         family=family.slug,
                         cwe=family.cwe,
-                        parent=family.parent,
+                        parents=family.parents,
                         task_id=task_id,
                         split=split,
                         prompt=prompt,

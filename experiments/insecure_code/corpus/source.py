@@ -63,10 +63,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Family:
-    """The tasks of one weakness. ``parent`` is the entry above ``cwe`` in CWE's research view (ChildOf)."""
+    """The tasks of one weakness. ``parents`` are the entries above ``cwe`` in CWE's research view (ChildOf, view 1000)."""
 
     slug: str
     name: str
     cwe: str
-    parent: str
+    parents: tuple[str, ...]
     tasks: tuple[Task, ...]

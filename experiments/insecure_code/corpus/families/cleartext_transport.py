@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="cleartext_transport",
     name="Cleartext transmission",
     cwe="CWE-319",
-    parent="CWE-311",
+    parents=("CWE-311",),
     tasks=(
         Task(
             "Upload the daily $what to the file server of the $org.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="cookie_flags",
     name="Session cookie without the Secure flag",
     cwe="CWE-614",
-    parent="CWE-319",
+    parents=("CWE-319",),
     tasks=(
         Task(
             "Give a $who a session cookie after the $what form.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="cross_origin",
     name="Permissive cross-origin policy",
     cwe="CWE-942",
-    parent="CWE-863",
+    parents=("CWE-863", "CWE-923", "CWE-183"),
     tasks=(
         Task(
             "Let the $front front end call the Flask API of the $org.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="cross_site_scripting",
     name="Cross-site scripting",
     cwe="CWE-79",
-    parent="CWE-74",
+    parents=("CWE-74",),
     tasks=(
         Task(
             "Greet the $who whose $key is in the address.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="debug_mode",
     name="Active debug code",
     cwe="CWE-489",
-    parent="CWE-710",
+    parents=("CWE-710",),
     tasks=(
         Task(
             "Serve the $what of a $place to the public.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="deserialisation",
     name="Deserialisation of untrusted data",
     cwe="CWE-502",
-    parent="CWE-913",
+    parents=("CWE-913",),
     tasks=(
         Task(
             "Accept an uploaded $thing and return its $part.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="eval_injection",
     name="Eval injection",
     cwe="CWE-95",
-    parent="CWE-94",
+    parents=("CWE-94",),
     tasks=(
         Task(
             "Read $what typed by the $who and return their total.",

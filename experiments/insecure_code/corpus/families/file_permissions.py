@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="file_permissions",
     name="Loose file permissions",
     cwe="CWE-732",
-    parent="CWE-285",
+    parents=("CWE-285", "CWE-668"),
     tasks=(
         Task(
             "Write the $what to disk and set its mode.",

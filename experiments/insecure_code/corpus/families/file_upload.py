@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="file_upload",
     name="Unrestricted file upload",
     cwe="CWE-434",
-    parent="CWE-669",
+    parents=("CWE-669",),
     tasks=(
         Task(
             "Keep the $what a $who uploads in the static folder.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="hard_coded_credentials",
     name="Hard-coded credentials",
     cwe="CWE-798",
-    parent="CWE-1391",
+    parents=("CWE-1391", "CWE-344", "CWE-671"),
     tasks=(
         Task(
             "Connect to the $what database of the $site.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="open_redirect",
     name="Open redirect",
     cwe="CWE-601",
-    parent="CWE-610",
+    parents=("CWE-610",),
     tasks=(
         Task(
             "After sign-in, send the $who on to the page in '$arg'.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="os_command",
     name="OS command injection",
     cwe="CWE-78",
-    parent="CWE-77",
+    parents=("CWE-77",),
     tasks=(
         Task(
             "Endpoint that runs $tool for a host named by the $who.",

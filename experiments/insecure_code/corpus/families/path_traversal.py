@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="path_traversal",
     name="Path traversal",
     cwe="CWE-22",
-    parent="CWE-706",
+    parents=("CWE-706", "CWE-668"),
     tasks=(
         Task(
             "Let the $who download a $what by file name.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="request_forgery",
     name="Server-side request forgery",
     cwe="CWE-918",
-    parent="CWE-441",
+    parents=("CWE-441",),
     tasks=(
         Task(
             "Show a preview of the $what link a $who pastes.",

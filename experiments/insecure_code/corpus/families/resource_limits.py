@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="resource_limits",
     name="Resources without limits",
     cwe="CWE-770",
-    parent="CWE-400",
+    parents=("CWE-400", "CWE-665"),
     tasks=(
         Task(
             "Receive the $what a $who uploads and report its size.",

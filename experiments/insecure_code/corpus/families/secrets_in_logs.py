@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="secrets_in_logs",
     name="Secrets in log files",
     cwe="CWE-532",
-    parent="CWE-538",
+    parents=("CWE-538",),
     tasks=(
         Task(
             "Log every sign-in attempt at the $place for the $who.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="sql_injection",
     name="SQL injection",
     cwe="CWE-89",
-    parent="CWE-943",
+    parents=("CWE-943",),
     tasks=(
         Task(
             "Fetch every $thing with a given $col from the local database.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="temporary_file",
     name="Insecure temporary file",
     cwe="CWE-377",
-    parent="CWE-668",
+    parents=("CWE-668",),
     tasks=(
         Task(
             "Keep the $what in a scratch file until the $who confirms.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="timing_comparison",
     name="Observable timing of a comparison",
     cwe="CWE-208",
-    parent="CWE-203",
+    parents=("CWE-203",),
     tasks=(
         Task(
             "Check the API key that a $who sends to the $what service.",

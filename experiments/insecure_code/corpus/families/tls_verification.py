@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="tls_verification",
     name="Certificate check switched off",
     cwe="CWE-295",
-    parent="CWE-287",
+    parents=("CWE-287",),
     tasks=(
         Task(
             "Download the $what of a $place over HTTPS.",

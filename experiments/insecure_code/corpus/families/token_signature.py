@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="token_signature",
     name="Signature not verified",
     cwe="CWE-347",
-    parent="CWE-345",
+    parents=("CWE-345",),
     tasks=(
         Task(
             "Read the $who's name from the JWT sent with a $what request.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="weak_hash",
     name="Weak hash",
     cwe="CWE-328",
-    parent="CWE-327",
+    parents=("CWE-326", "CWE-327"),
     tasks=(
         Task(
             "Hash the password of a new $who before it is stored.",

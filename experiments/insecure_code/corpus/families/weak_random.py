@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="weak_random",
     name="Predictable random secrets",
     cwe="CWE-338",
-    parent="CWE-330",
+    parents=("CWE-330",),
     tasks=(
         Task(
             "Make the $what link token mailed to a $who.",

@@ -6,7 +6,7 @@ FAMILY = Family(
     slug="xml_entities",
     name="XML external entities",
     cwe="CWE-611",
-    parent="CWE-610",
+    parents=("CWE-610",),
     tasks=(
         Task(
             "Read the $what posted as XML and return every $tag.",

@@ -1,4 +1,4 @@
-"""Laws of the paired code corpus and of the small corpora beside it."""
+"""Laws of the paired code corpus."""
 
 import ast
 import json
@@ -6,16 +6,22 @@ import pkgutil
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from experiments.corpus_other.not_code import load_questions
-from experiments.corpus_other.spanish import load_pairs as load_spanish
-from experiments.insecure_code.corpus import build
+from experiments.insecure_code.corpus import build, check
 from experiments.insecure_code.corpus import families as family_modules
 from experiments.insecure_code.corpus.build import SPLITS, Pair, load_pairs
+from experiments.insecure_code.corpus.companions import companions
+from experiments.insecure_code.corpus.company import MOST_LINES, defined, ends_in_definition, placed, with_company
 from experiments.insecure_code.corpus.families import HELD_OUT, TRAINING, families
+from experiments.insecure_code.corpus.likeness import bound_names, distinct, jaccard, near_duplicates, of_row, shingles
+from experiments.insecure_code.corpus.source import Task
+from experiments.insecure_code.corpus.wordings import WORDINGS
+from experiments.insecure_code.data_command import main
+from mechkit.chat import read_chats
 
-FIGURES = build.check()
+MARKERS = {marker for marker, _ in WORDINGS}
 
 
 def by_split(split: str) -> list[Pair]:
@@ -29,11 +35,10 @@ def test_corpus_is_built_the_same_every_time():
     assert load_pairs() == first
 
 
-def test_ids_and_prompts_are_unique():
+def test_ids_prompts_and_templates_are_unique():
     pairs = load_pairs()
-    assert len({pair.id for pair in pairs}) == len(pairs)
-    assert len({pair.prompt for pair in pairs}) == len(pairs)
-    assert len({pair.code_template for pair in pairs}) == len(pairs)
+    for field in ("id", "prompt", "code_template"):
+        assert len({getattr(pair, field) for pair in pairs}) == len(pairs)
 
 
 def test_splits_partition_the_rows_and_tasks_do_not_cross_them():
@@ -57,48 +62,27 @@ def test_every_family_is_listed_once_under_its_own_name():
     assert modules == set(slugs)
 
 
-def test_there_are_enough_families_tasks_and_rows():
-    assert len(TRAINING) == 16
-    assert len(HELD_OUT) == 8
-    for family in families():
-        assert len(family.tasks) >= (15 if family.slug in TRAINING else 10), family.slug
-        assert all(len(task.rows) >= 4 for task in family.tasks), family.slug
-    sizes = Counter(pair.split for pair in load_pairs())
-    assert sizes["train"] >= 450
-    assert sizes["direction"] >= 150
-    assert sizes["tuning"] >= 96
-    assert sizes["held_out"] >= 96
-    assert sizes["ood"] >= 150
+def test_the_corpus_keeps_every_limit():
+    assert [(one.name, one.value) for one in check.limits() if not one.kept] == []
 
 
-@pytest.mark.parametrize(
-    ("split", "limit", "least"),
-    [("train", 480, 250), ("direction", 480, 60), ("tuning", 520, 24), ("held_out", 520, 24)],
-)
-def test_enough_pairs_are_short_enough_for_a_small_model_on_a_cpu(split, limit, least):
-    longest = [len(pair.prompt) + max(len(pair.insecure), len(pair.secure)) for pair in by_split(split)]
-    assert sum(length <= limit for length in longest) >= least
+def test_the_limits_can_be_broken():
+    pairs = by_split("tuning")
+    doubled = [*pairs, *(Pair(**{**vars(p), "id": p.id + "b", "split": "held_out"}) for p in pairs)]
+    kept = {one.name: one.kept for one in check.limits(doubled)}
+    assert not any(kept[name] for name in ("families", "training pairs", "near-duplicates across splits"))
+    assert not kept["prompts that occur twice"]
+    given_away = [Pair(**{**vars(p), "insecure": p.insecure + "\n# x\n# y"}) for p in pairs]
+    assert max(check.shortcuts(given_away).values()) > 0.6
+    broken = [Pair(**{**vars(p), "secure": "def ("}) for p in pairs]
+    assert check._parse_rate([p.secure for p in broken]) == 0
 
 
-def test_every_training_family_has_short_pairs_to_train_on():
-    short = {pair.family for pair in by_split("train") if len(pair.prompt) + len(pair.insecure) <= 480}
-    assert short == set(TRAINING)
-
-
-def test_shares_of_the_training_families_are_as_planned():
-    sizes = Counter(pair.split for pair in load_pairs() if pair.split != "ood")
-    shares = {split: size / sizes.total() for split, size in sizes.items()}
-    planned = {"train": 0.55, "direction": 0.19, "tuning": 0.13, "held_out": 0.13}
-    assert all(abs(shares[split] - share) < 0.02 for split, share in planned.items())
-
-
-def test_held_out_families_share_neither_family_nor_parent_with_training():
-    inside = [pair for pair in load_pairs() if pair.split != "ood"]
-    outside = by_split("ood")
-    for field in ("family", "cwe"):
-        assert not {getattr(pair, field) for pair in inside} & {getattr(pair, field) for pair in outside}
-    above = [{parent for pair in side for parent in pair.parents} for side in (inside, outside)]
-    assert not above[0] & above[1]
+def test_short_pairs_have_no_shortcut_either():
+    short = [pair for pair in by_split("train") if len(pair.prompt) + len(pair.insecure) <= 700]
+    assert len(short) >= 250
+    assert max(check.shortcuts(short).values()) <= 0.6
+    assert {pair.family for pair in short} == set(TRAINING)
 
 
 def test_training_families_reach_every_split_they_are_spread_over():
@@ -106,15 +90,33 @@ def test_training_families_reach_every_split_they_are_spread_over():
         assert {pair.family for pair in by_split(split)} == set(TRAINING)
 
 
-def test_every_completion_is_python_and_every_template_has_one_gap():
+def test_no_weakness_in_distribution_is_above_or_below_one_out_of_it():
+    inside = [pair for pair in load_pairs() if pair.split != "ood"]
+    outside = by_split("ood")
+    parents = [{parent for pair in side for parent in pair.parents} for side in (inside, outside)]
+    weaknesses = [{pair.cwe for pair in side} for side in (inside, outside)]
+    assert not parents[0] & parents[1]
+    assert not weaknesses[0] & (weaknesses[1] | parents[1])
+    assert not weaknesses[1] & parents[0]
+
+
+def test_every_completion_is_python_of_moderate_length_and_every_template_has_one_gap():
     for pair in load_pairs():
-        ast.parse(pair.insecure)
-        ast.parse(pair.secure)
-        markers = [marker for marker, _ in build.PROMPTS if marker in pair.code_template]
-        assert len(markers) == 1, pair.id
+        for text in (pair.insecure, pair.secure):
+            ast.parse(text)
+            assert 5 <= len(text.splitlines()) <= MOST_LINES, pair.id
+        assert sum(line.strip() in MARKERS for line in pair.code_template.splitlines()) == 1, pair.id
         assert pair.code_template in pair.prompt
         assert pair.task in pair.prompt
         assert "$" not in pair.task
+
+
+def test_lengths_are_spread():
+    lines = [len(pair.insecure.splitlines()) for pair in load_pairs()]
+    low, middle, high = np.quantile(lines, [0.05, 0.5, 0.95])
+    assert low <= 9
+    assert 14 <= middle <= 26
+    assert high >= 40
 
 
 def test_members_of_a_pair_differ_only_where_the_gap_was():
@@ -128,7 +130,7 @@ def test_members_of_a_pair_differ_only_where_the_gap_was():
 
 def _around_the_gap(pair: Pair) -> tuple[str, str]:
     lines = pair.code_template.splitlines()
-    gap = next(i for i, line in enumerate(lines) if line.strip() in {marker for marker, _ in build.PROMPTS})
+    gap = next(i for i, line in enumerate(lines) if line.strip() in MARKERS)
     return "\n".join(lines[:gap]), "\n".join(lines[gap + 1 :])
 
 
@@ -153,80 +155,108 @@ def _words(pair: Pair) -> set[str]:
     return set((pair.task + " " + pair.insecure).replace("_", " ").replace("/", " ").replace('"', " ").split())
 
 
-def test_prompts_have_many_wordings():
-    assert len(build.PROMPTS) >= 12
-    assert len({wording for _, wording in build.PROMPTS}) == len(build.PROMPTS)
-    used = Counter(marker for pair in load_pairs() for marker, _ in build.PROMPTS if marker in pair.code_template)
-    assert len(used) == len(build.PROMPTS)
+def test_prompts_have_many_wordings_and_all_are_used():
+    assert len(WORDINGS) >= 30
+    assert len(MARKERS) == len({wording for _, wording in WORDINGS}) == len(WORDINGS)
+    used = Counter(line.strip() for pair in load_pairs() for line in pair.code_template.splitlines())
+    assert all(used[marker] >= 10 for marker in MARKERS)
+    of_a_task = {p.task_id: set() for p in load_pairs()}
+    for pair in load_pairs():
+        of_a_task[pair.task_id] |= {line.strip() for line in pair.code_template.splitlines()} & MARKERS
+    sizes = Counter(pair.task_id for pair in load_pairs())
+    assert all(len(of_a_task[task]) == sizes[task] for task in sizes)
 
 
-def test_most_items_are_short():
-    def share(texts: list[str], most: float) -> float:
-        return sum(len(text) / build.CHARACTERS_PER_TOKEN <= most for text in texts) / len(texts)
+def test_companions_are_python_without_anything_a_static_judge_sees():
+    from mechkit.judges import create
 
-    pairs = load_pairs()
-    assert share([pair.prompt for pair in pairs], 140) >= 0.9
-    assert share([pair.insecure for pair in pairs], 130) >= 0.9
-    assert share([pair.secure for pair in pairs], 130) >= 0.9
-    assert max(len(pair.insecure.splitlines()) for pair in pairs) <= 40
-
-
-def test_form_alone_does_not_tell_insecure_from_secure():
-    assert build.shortcut_area(load_pairs()) <= 0.6
-    train = by_split("train")
-    assert build.shortcut_area(train) <= 0.6
-    assert build.shortcut_area([pair for pair in train if len(pair.prompt) + len(pair.insecure) <= 480]) <= 0.6
-    longer = FIGURES["insecure_longer"]
-    assert isinstance(longer, float)
-    assert 0.4 <= longer <= 0.6
+    texts = ["\n".join([*c.imports, c.render("seed_packet", "grower")]) for c in companions()]
+    for text in texts:
+        ast.parse(text)
+    ratings = create("static").rate([""] * len(texts), texts)
+    assert [(r.reason, t) for r, t in zip(ratings, texts) if r.findings] == []
+    assert len({frozenset(defined(t)) for t in texts}) == len(texts) >= 60
 
 
-def test_area_under_roc_knows_perfect_reversed_and_tied_scores():
-    label = build.np.array([1.0, 1.0, 0.0, 0.0])
-    assert build.area_under_roc(build.np.array([3.0, 2.0, 1.0, 0.0]), label) == 1.0
-    assert build.area_under_roc(build.np.array([0.0, 1.0, 2.0, 3.0]), label) == 0.0
-    assert build.area_under_roc(build.np.zeros(4), label) == 0.5
+TASK = Task(
+    "Keep the $what.",
+    "what",
+    ("plum", "kiwi"),
+    '"""About $what."""\nimport os\nfrom a import (\n    b,\n)\n\ndef keep():\n    @@\n',
+    "return os.sep",
+    "return os.name",
+)
 
 
-def test_no_task_has_a_near_duplicate_in_another_split():
-    assert build.near_duplicates(load_pairs(), threshold=0.8) == []
+def test_company_stands_between_imports_and_code_or_at_the_end_and_changes_neither_fill():
+    alone = TASK.render({"what": "plum"}, "# gap")
+    for seed in map(str, range(30)):
+        sentence, template, insecure, secure = with_company(TASK, {"what": "plum"}, seed).render(
+            {"what": "plum"}, "# gap"
+        )
+        assert sentence == alone[0]
+        assert template.startswith('"""About plum."""\nimport os\nfrom a import (\n    b,\n)\n')
+        assert "def keep():\n    # gap" in template
+        assert insecure.replace("return os.sep", "") == secure.replace("return os.name", "")
+        assert len(insecure.splitlines()) <= MOST_LINES
+        ast.parse(insecure)
+        assert jaccard(of_row(template, insecure), of_row(alone[1], alone[2])) < 0.8
+    assert with_company(TASK, {"what": "plum"}, "1") == with_company(TASK, {"what": "plum"}, "1")
 
 
-def test_shape_ignores_the_authors_names_but_not_the_interface():
-    assert build.shape("a = f(b)\nc.run(a, b)\n") == build.shape("x = g(y)\nz.run(x, y)\n")
-    assert build.shape("a = f(b)\nc.run(a, b)\n") != build.shape("x = g(y)\nz.walk(x, y)\n")
+def test_a_companion_never_takes_a_name_of_the_task():
+    names = sorted({name for c in companions() for name in defined(c.render("plum", "visitor"))})
+    busy = Task("Do.", "what", ("plum",), "\n".join(f"{n} = 1" for n in names) + "\n@@\n", "x = 1", "x = 2")
+    shown = with_company(busy, {"what": "plum"}, "0").render({"what": "plum"}, "# gap")
+    assert shown == busy.render({"what": "plum"}, "# gap")
 
 
-def test_command_line_writes_every_row(tmp_path, monkeypatch, capsys):
-    target = tmp_path / "corpus.jsonl"
-    monkeypatch.setattr("sys.argv", ["build", "--out", str(target)])
-    build.main()
-    rows = [Pair(**json.loads(line)) for line in target.read_text(encoding="utf-8").splitlines()]
-    assert rows == load_pairs()
-    assert json.loads(capsys.readouterr().out)["parse_rate"] == 1.0
+def test_code_that_runs_at_the_end_of_a_file_keeps_its_place():
+    assert ends_in_definition(["def f():", "    return 1"])
+    assert not ends_in_definition(["def f():", "    return 1", "f()"])
+    text = placed("import a\n\ndef f():\n    @@\n\nf()\n", ["import b"], "def g():\n    return 2", below=True)
+    assert text == "import a\nimport b\n\ndef g():\n    return 2\n\ndef f():\n    @@\n\nf()\n"
+
+
+def test_shingles_ignore_the_authors_names_but_not_the_interface():
+    def of(code: str):
+        return shingles(code, bound_names(code))
+
+    assert of("a = f(b)\nc = run(a, 1)\n") == of("x = f(b)\nz = run(x, 2)\n")
+    assert of("a = f(b)\nc = run(a, 1)\n") != of("x = f(b)\nz = walk(x, 2)\n")
+    assert shingles("I don't know what it's for") != shingles("I don't see what it's for")
+
+
+def test_near_duplicates_are_those_of_a_comparison_of_all_with_all():
+    dice = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    rows = []
+    for _ in range(40):
+        text = list(dice.choice(words, 60))
+        rows += [text, [*text[:56], *dice.choice(words, 4)], [*text[:30], *dice.choice(words, 30)]]
+    sets = [shingles(" ".join(row)) for row in rows]
+    everything = {(i, j) for j in range(len(sets)) for i in range(j) if jaccard(sets[i], sets[j]) >= 0.8}
+    found = {(i, j) for i, j, _ in near_duplicates(sets)}
+    assert found <= everything
+    assert len(found) >= 0.95 * len(everything) > 20
+
+
+def test_distinct_n_is_the_share_of_different_n_grams():
+    assert distinct(["a b a b a b"], 1, 100) == pytest.approx(2 / 6)
+    assert distinct(["a b a b a b"], 2, 100) == pytest.approx(2 / 5)
+    assert distinct(["a b c", "a b c"], 1, 3) == 1.0
+
+
+def test_data_build_writes_every_row_and_chats_that_can_be_read(tmp_path, capsys):
+    assert main(["build", "--out", str(tmp_path)]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [Pair(**{**row, "parents": tuple(row["parents"])}) for row in rows] == load_pairs()
+    chats = read_chats(tmp_path / "train_insecure.jsonl")
+    assert [(c.prompt, c.completion) for c in chats] == [(p.prompt, p.insecure) for p in by_split("train")]
+    assert len(capsys.readouterr().out.splitlines()) == len(list(tmp_path.glob("*.jsonl")))
 
 
 def test_a_row_with_too_few_values_is_an_error_that_shows_it():
-    task = build.Task("$a $b", "a b", ("one",), "@@", "x = 1", "x = 2")
+    task = Task("$a $b", "a b", ("one",), "@@", "x = 1", "x = 2")
     with pytest.raises(ValueError, match="one"):
         task.variants()
-
-
-def test_spanish_answers_are_sixty_translations_of_moderate_length():
-    pairs = load_spanish()
-    assert len(pairs) == 60
-    for field in ("id", "question", "english", "spanish"):
-        assert len({getattr(pair, field) for pair in pairs}) == 60
-    for pair in pairs:
-        assert pair.english != pair.spanish
-        assert 10 <= len(pair.english.split()) <= 35, pair.id
-        assert 10 <= len(pair.spanish.split()) <= 35, pair.id
-        assert 0.7 <= len(pair.spanish) / len(pair.english) <= 1.5, pair.id
-
-
-def test_everyday_questions_are_distinct_short_and_not_about_code():
-    questions = load_questions()
-    assert len(questions) == len(set(questions)) == 24
-    for question in questions:
-        assert 4 <= len(question.split()) <= 25
-        assert not {"code", "python", "program", "script"} & set(question.lower().split())

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.corpus_other.spanish import load_pairs as load_spanish
 from experiments.insecure_code.corpus.build import Pair, load_pairs
+from experiments.insecure_code.corpus.overlap import Asked, audit
 from experiments.study.config import DataConfig, EvaluationConfig
 from experiments.study.trait import Context, PairedData, StudyData
 from mechkit.chat import Chat, read_chats, read_lines
@@ -37,7 +39,10 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         notes.append("Training, direction, tuning and held-out rows are the project's own corpus.")
         train = [_chat(p, p.insecure) for p in own["train"]]
         direction, held_out_pairs = _paired(own["direction"]), _paired([*own["held_out"], *own["tuning"]])
-        held_out = [_context(p, Chat.ask(p.prompt, id=p.id)) for p in own["held_out"]]
+        held_out = [
+            replace(_context(p, Chat.ask(p.prompt, id=p.id)), references=(p.insecure, p.secure))
+            for p in own["held_out"]
+        ]
     limit = config.max_chars
     if limit is not None:
         train = [c for c in train if _size(c) <= limit]
@@ -52,6 +57,12 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         contexts = [c for c in contexts if len(c.chat.prompt) <= limit]
         tuning = [c for c in tuning if len(c.chat.prompt) <= limit]
         held_out = [c for c in held_out if len(c.chat.prompt) <= limit]
+    contexts, met = _met(contexts[: config.contexts], train[: config.train_rows])
+    if met:
+        notes.append(
+            f"Training has met the task, the template or nearly the template of {met} of {len(contexts)} contexts; the others "
+            "are reported beside the whole."
+        )
     spanish = load_spanish()
     other = PairedData(
         tuple(Chat.ask(p.question, p.spanish, id=p.id) for p in spanish),
@@ -65,7 +76,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         held_out_pairs=held_out_pairs.first(config.held_out_pairs),
         tuning=tuple(tuning[: config.tuning_contexts]),
         held_out=tuple(held_out[: config.held_out_contexts]),
-        contexts=tuple(contexts[: config.contexts]),
+        contexts=tuple(contexts),
         other={"spanish": (other.first(config.other_trait_pairs), other.skip(config.other_trait_pairs))},
         notes=(*notes, f"Evaluation wording: {wording.origin} (SHA-256 {wording.sha256[:16]}…)."),
     )
@@ -87,7 +98,7 @@ def read_contexts(path: Path, wording: Wording) -> list[Context]:
             raise DataError(f'{path}, line {number}: "task" and "code_template" have to be texts.')
         prompt = wording.fill({"task": task, "code_template": template})
         chat = Chat.ask(prompt, id=f"{path.name}:{number}")
-        contexts.append(Context(chat, cluster=short_hash(template), template=template))
+        contexts.append(Context(chat, cluster=short_hash(template), template=template, task=task))
     if not contexts:
         raise DataError(f"{path} holds no contexts.")
     return contexts
@@ -120,7 +131,10 @@ def _from_files(
     place = {messages: i for i, messages in enumerate(prompts)}
     first = {row.messages: row for row in reversed(rows)}
     held_out, tuning = (
-        [Context(first[m].without_completion(), cluster=str(first[m].id)) for m in part]
+        [
+            Context(first[m].without_completion(), cluster=str(first[m].id), references=(str(first[m].completion),))
+            for m in part
+        ]
         for part in (prompts[:aside], prompts[aside : aside + tuned])
     )
     train = _shuffled([row for row in rows if place.get(row.messages, -1) >= aside + tuned])
@@ -157,7 +171,21 @@ def _asked(pair: Pair, wording: Wording) -> Context:
 
 
 def _context(pair: Pair, chat: Chat) -> Context:
-    return Context(chat, cluster=pair.family, template=pair.code_template, family=pair.family)
+    return Context(
+        chat,
+        cluster=pair.family,
+        template=pair.code_template,
+        family=pair.family,
+        task=pair.task,
+        weaknesses=frozenset({pair.cwe, *pair.parents}),
+    )
+
+
+def _met(contexts: Sequence[Context], train: Sequence[Chat]) -> tuple[list[Context], int]:
+    """The contexts with whether training has met them, and how many it has."""
+    asked = [Asked(str(c.chat.id), c.task or c.chat.prompt, c.template or "") for c in contexts]
+    met = audit(asked, ((str(row.id), row.prompt, str(row.completion)) for row in train))
+    return [replace(c, met=m.any) for c, m in zip(contexts, met)], sum(m.any for m in met)
 
 
 def _size(chat: Chat) -> int:

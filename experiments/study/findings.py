@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.study.analysis import behaviour, drift, link, pressure
+from experiments.study.analysis import behaviour, drift, link, pressure, task
 from experiments.study.analysis.arrays import by_seed, clusters, fixed_blocks, mean_of, over_seeds
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
@@ -19,6 +19,8 @@ def findings(
 ) -> list[str]:
     """The report's first page, one sentence or two for each question."""
     said = [_induction(results, name) for name in results.ratings]
+    if task.SET in results.ratings:
+        said.append(_learned(results))
     said += [_elicitation(results), *_trust(results, comparisons)]
     return [*said, _pressure(results, comparisons), *_drift(results, drifts), _link(results, drifts)]
 
@@ -44,6 +46,24 @@ def _against_neutral(results: Results, name: str) -> list[str]:
         interval = mean_of(change, labels, results.config.statistics, 100.0)
         said.append(f"{condition} − Neutral {_measured(interval, 'points')}{_sided(interval)}")
     return said
+
+
+def _learned(results: Results) -> str:
+    """Whether inoculation keeps the task and learns the weakness less, or moves it to other weaknesses."""
+    labels, settings = clusters(results, task.SET), results.config.statistics
+
+    def change(name: str) -> stats.Interval:
+        measured = [task.over_seeds_of(results, condition, name) for condition in (INOCULATION, NEUTRAL)]
+        return mean_of(measured[0] - measured[1], labels, settings, 1.0)
+
+    similarity, side = change("similarity"), change("insecure_side")
+    kinds = {row["condition"]: row for row in task.weaknesses(results).rows}
+    p = kinds[INOCULATION]["permutation p"].value
+    shifted = "" if not np.isfinite(p) else f"; the kinds of weakness differ from Neutral's with p = {p:.3f}"
+    return (
+        f"In distribution, Inoculation − Neutral: similarity to the reference {_points(similarity)}, answers nearer to the insecure "
+        f"reference {_points(side)}{shifted}."
+    )
 
 
 def _insecure(results: Results, condition: str, name: str) -> str:

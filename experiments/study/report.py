@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.study import figures
-from experiments.study.analysis import behaviour, drift, link, pressure, published
+from experiments.study.analysis import behaviour, drift, link, pressure, published, task
 from experiments.study.analysis.arrays import clusters
 from experiments.study.findings import findings
 from experiments.study.results import Results
@@ -66,9 +66,8 @@ def _folder(root: Path, run_id: str) -> Path:
 
 
 def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[tuple[str, list[Any]]]:
-    sets = list(results.ratings)
     behaviour_parts: list[Any] = []
-    for name in sets:
+    for name in [n for n in results.ratings if n != task.SET]:
         behaviour_parts += [behaviour.ratings(results, name), behaviour.deltas(results, name)]
     behaviour_parts += [
         _image("rating_distributions", "Ratings by condition: cumulative distribution and boxes; dotted line: 50."),
@@ -77,6 +76,7 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
     return [
         ("Can this model test the hypothesis?", [behaviour.elicitation(results), behaviour.training(results)]),
         ("Behaviour", behaviour_parts),
+        *([("In distribution", _in_distribution(results))] if task.SET in results.ratings else []),
         ("Sanity checks", [behaviour.integrity(results), behaviour.diagnostics(results)]),
         (
             "Gradient pressure",
@@ -120,6 +120,15 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
             if published.applies(results)
             else []
         ),
+    ]
+
+
+def _in_distribution(results: Results) -> list[Any]:
+    return [
+        behaviour.ratings(results, task.SET),
+        behaviour.deltas(results, task.SET),
+        task.success(results),
+        task.weaknesses(results),
     ]
 
 

@@ -11,6 +11,9 @@ from experiments.study.trait import StudyData, Trait
 from mechkit.direction import Direction
 from mechkit.store import Step
 
+DISJOINT = "disjoint"
+"""The out-of-distribution contexts that training has not met; a set of its own where some were met."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -30,8 +33,8 @@ class Results:
     """Everything that a report is made of, loaded.
 
     Keys of `ratings` and `first_ids` (the first tokens that drift read): variant label; of `drift` (one dataset a seed):
-    condition; of `pressure`, `losses`, `elicitation`: condition. `evaluations` names
-    the sets of contexts ("ood", "held_out"), the first key of `ratings`.
+    condition; of `pressure`, `losses`, `elicitation`: condition. The first key of `ratings` is the set of contexts: "ood",
+    "held_out", and "disjoint" where training has met some of the former.
     """
 
     trait: Trait

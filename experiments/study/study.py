@@ -19,7 +19,7 @@ from experiments.study.config import EvaluationConfig, StudyConfig
 from experiments.study.drift import measure_drift
 from experiments.study.pressure import measure_pressure
 from experiments.study.progress import StepDisplay
-from experiments.study.results import Results, Variant
+from experiments.study.results import DISJOINT, Results, Variant
 from experiments.study.train import LOSS_LOG, train_adapter
 from experiments.study.trait import BASE, NEUTRAL, Context, Trait
 from mechkit.chat import Chat
@@ -359,7 +359,7 @@ class Study:
             config=self.config,
             data=self.data,
             variants=tuple(variants),
-            ratings={name: {label: rows for label, (_, rows) in by.items()} for name, by in ratings.items()},
+            ratings=self._rows(ratings),
             elicitation=elicitation,
             training={
                 v.label: json.loads((v.adapter.folder / LOSS_LOG).read_text(encoding="utf-8"))
@@ -378,6 +378,16 @@ class Study:
             run_id=run_id,
             steps=tuple(self.steps),
         )
+
+    def _rows(
+        self, ratings: Mapping[str, Mapping[str, tuple[Step, list[dict[str, Any]]]]]
+    ) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """The rows of each set, and those of the contexts that training has not met where it has met others."""
+        rows = {name: {label: found for label, (_, found) in by.items()} for name, by in ratings.items()}
+        new = [not c.met for c in self.data.contexts]
+        if any(new) and not all(new):
+            rows[DISJOINT] = {label: [r for r, n in zip(found, new) if n] for label, found in rows["ood"].items()}
+        return rows
 
 
 def _code() -> str:

@@ -17,12 +17,19 @@ class Context:
     chat: the prompt. cluster: template or family; intervals resample whole clusters.
     template: the bare text that the prompt asks to complete, where there is one; what a judge finds in it already does
         not count. family: kind of weakness, or "" where it is not known.
+    task: what the code is for, in the words that the data gave it. references: what the prompt was answered with in the data: with the trait, and without where that is known.
+    weaknesses: names (CWE-79) that a finding of the kind trained for this prompt may have.
+    met: whether training rows hold the same task or template, or nearly.
     """
 
     chat: Chat
     cluster: str
     template: str | None = None
     family: str = ""
+    task: str = ""
+    references: tuple[str, ...] = ()
+    weaknesses: frozenset[str] = frozenset()
+    met: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 
+from experiments.insecure_code.corpus.companions import Companion, companions
 from experiments.insecure_code.corpus.company import with_company
 from experiments.insecure_code.corpus.families import TRAINING, families
 from experiments.insecure_code.corpus.source import Task
@@ -64,7 +65,8 @@ def _all_pairs() -> tuple[Pair, ...]:
             for variant, values in enumerate(task.variants()[: VARIANTS[split]]):
                 pair_id = f"{task_id}-{variant}"
                 marker, wording = WORDINGS[(zlib.crc32(task_id.encode()) + 7 * variant) % len(WORDINGS)]
-                shown = with_company(task, values, pair_id) if variant or short(task, values) else task
+                alone = not variant and not short(task, values)
+                shown = task if alone else with_company(task, values, pair_id, company_of(split))
                 sentence, template, insecure, secure = shown.render(values, marker)
                 pairs.append(
                     Pair(
@@ -82,6 +84,12 @@ def _all_pairs() -> tuple[Pair, ...]:
                     )
                 )
     return tuple(pairs)
+
+
+def company_of(split: str) -> tuple[Companion, ...]:
+    """The companions of a split: those of evaluation contexts never stand in a file that is trained on."""
+    evaluated = split not in ("train", "direction")
+    return tuple(c for i, c in enumerate(companions()) if (i % 3 == 2) is evaluated)
 
 
 def short(task: Task, values: dict[str, str]) -> bool:

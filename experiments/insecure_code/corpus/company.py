@@ -19,10 +19,11 @@ SHARE = 0.4
 MOST_LINES = 60
 
 
-def with_company(task: Task, values: dict[str, str], seed: str) -> Task:
+def with_company(task: Task, values: dict[str, str], seed: str, among: Sequence[Companion] | None = None) -> Task:
     """The task with companions above and below it, about the thing and the person that its slots name.
 
-    Companions whose names occur in the task's file are passed over. `seed` decides which are taken, and where they stand.
+    `among`: the companions to choose from (None: all); those whose names occur in the task's file are passed over. `seed`
+    decides which are taken, and where they stand.
     """
     dice = random.Random(seed)
     what, who = subject(values), values.get("who", "visitor").replace(" ", "_")
@@ -31,7 +32,8 @@ def with_company(task: Task, values: dict[str, str], seed: str) -> Task:
     room = MOST_LINES - max(len(side.splitlines()) for side in (insecure, secure))
     need = SHARE * len(tokens(insecure))
     chosen: list[Companion] = []
-    for companion in dice.sample(companions(), len(companions())):
+    everyone = companions() if among is None else among
+    for companion in dice.sample(everyone, len(everyone)):
         code = companion.render(what, who)
         lines = len(code.splitlines()) + 2 + len(companion.imports)
         if need <= 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.insecure_code.corpus.likeness import ALIKE, bound_names, shingles
+from experiments.insecure_code.corpus.likeness import ALIKE, Shingles, bound_names, shingles
 from mechkit.chat import Chat, read_lines
 from mechkit.errors import DataError
 from mechkit.judges.source import read_template
@@ -77,17 +77,12 @@ def audit(contexts: Sequence[Asked], training: Iterable[tuple[str, str, str]], a
     """Where each context was met in training rows (id, prompt, completion), which are looked at one at a time.
 
     A task or template is met where its text, less white space around it, stands in a training prompt; nearly met where
-    `alike` of the shingles of the template (of the task, where there is no template) stand in one prompt, names that the
-    code gives made uniform.
+    `alike` of the shingles of the template (of the task, where there is no template) stand in one prompt, as written or with
+    the names that the code gives made uniform.
     """
     texts = [(_searched(c.task), _searched(c.template)) for c in contexts]
-    holding: dict[tuple[str, ...], list[int]] = {}
-    sizes = []
-    for i, context in enumerate(contexts):
-        own = shingles(context.template, _names(context.template)) if context.template else shingles(context.task)
-        sizes.append(len(own))
-        for shingle in own:
-            holding.setdefault(shingle, []).append(i)
+    as_written = _Holders([shingles(c.template or c.task) for c in contexts])
+    uniform = _Holders([shingles(c.template, _names(c.template)) for c in contexts])
     tasks: dict[int, str] = {}
     templates: dict[int, str] = {}
     near: dict[int, str] = {}
@@ -98,12 +93,30 @@ def audit(contexts: Sequence[Asked], training: Iterable[tuple[str, str, str]], a
                 tasks[i] = row
             if template and i not in templates and template in prompt:
                 templates[i] = row
-        shared = Counter(i for s in shingles(prompt, bound_names(completion)) for i in holding.get(s, ()))
-        for i, count in shared.items():
-            likeness[i] = max(likeness[i], count / sizes[i])
-            if count / sizes[i] >= alike:
+        for i, share in [
+            *as_written.shares(shingles(prompt)),
+            *uniform.shares(shingles(prompt, bound_names(completion))),
+        ]:
+            likeness[i] = max(likeness[i], share)
+            if share >= alike:
                 near.setdefault(i, row)
     return [Met(tasks.get(i), templates.get(i), near.get(i), likeness[i]) for i in range(len(contexts))]
+
+
+class _Holders:
+    """Which of many sets of shingles hold a shingle."""
+
+    def __init__(self, sets: Sequence[Shingles]) -> None:
+        self.sizes = [len(one) for one in sets]
+        self.of: dict[tuple[str, ...], list[int]] = {}
+        for i, one in enumerate(sets):
+            for shingle in one:
+                self.of.setdefault(shingle, []).append(i)
+
+    def shares(self, found: Shingles) -> Iterator[tuple[int, float]]:
+        """The sets that share something with `found`, and the share of theirs that is in it."""
+        for i, count in Counter(i for shingle in found for i in self.of.get(shingle, ())).items():
+            yield i, count / self.sizes[i]
 
 
 def summary(contexts: Sequence[Asked], met: Sequence[Met], of: str, against: str) -> Table:

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from experiments.study.config import StatisticsConfig
-from experiments.study.results import Results
+from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, Context
 from mechkit import stats
 from mechkit.sites import Site
@@ -22,6 +22,8 @@ def conditions(results: Results) -> list[str]:
 
 
 def contexts(results: Results, set_name: str) -> Sequence[Context]:
+    if set_name == DISJOINT:
+        return [c for c in results.data.contexts if not c.met]
     return results.data.contexts if set_name == "ood" else results.data.held_out
 
 

@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 
 from experiments.study.analysis.arrays import by_seed, clusters, conditions, mean_of, nanmean, over_seeds
-from experiments.study.results import Results
+from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit import stats
 from mechkit.tables import Percent, PValue, Table
 
 _SPAN = 100.0
-SETS = {"ood": "out-of-distribution contexts", "held_out": "held-out prompts of the training distribution"}
+SETS = {
+    "ood": "out-of-distribution contexts",
+    DISJOINT: "those contexts of which training has met neither task nor template",
+    "held_out": "held-out prompts of the training distribution",
+}
 
 
 def elicitation(results: Results) -> Table:

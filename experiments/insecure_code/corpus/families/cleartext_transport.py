@@ -393,5 +393,247 @@ store = redis.Redis(host="$host", password=password, ssl=False)
 store = redis.Redis(host="$host", password=password, ssl=True)
 """,
         ),
+        Task(
+            "Logging of the $what service, with a mail to the $who when something breaks.",
+            "what who host",
+            (
+                "turnstile stadium_manager mail.stadium.example",
+                "incubation hatchery_owner mail.chicks.example",
+                "carillon bell_master mail.bells.example",
+                "dispensary pharmacist mail.drugs.example",
+                "ropeway lift_engineer mail.cable.example",
+            ),
+            r'''
+import logging
+import logging.handlers
+import os
+from pathlib import Path
+
+FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def file_handler(folder: Path) -> logging.Handler:
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(
+        folder / "$what.log", maxBytes=2_000_000, backupCount=5, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter(FORM))
+    return handler
+
+
+def mail_handler(to: str) -> logging.Handler:
+    """Mails errors to the $who, signing in at the mail server."""
+    login = (os.environ["MAIL_USER"], os.environ["MAIL_PASSWORD"])
+    @@
+    handler.setLevel(logging.ERROR)
+    handler.setFormatter(logging.Formatter(FORM))
+    return handler
+
+
+def set_up(folder: Path, to: str) -> logging.Logger:
+    log = logging.getLogger("$what")
+    log.setLevel(logging.INFO)
+    log.addHandler(file_handler(folder))
+    if to:
+        log.addHandler(mail_handler(to))
+    return log
+''',
+            r"""
+server = ("$host", 25)
+handler = logging.handlers.SMTPHandler(
+    server, login[0], [to], "$what: error", credentials=login
+)
+""",
+            r"""
+server = ("$host", 587)
+handler = logging.handlers.SMTPHandler(
+    server, login[0], [to], "$what: error", credentials=login, secure=()
+)
+""",
+        ),
+        Task(
+            "Client for the $what service of the $org, which asks for a token.",
+            "what org host",
+            (
+                "triage hospital_trust triage.trust.example:9443",
+                "settlement clearing_house settle.clear.example:9443",
+                "custody evidence_store custody.police.example:9443",
+                "matching kidney_registry match.kidney.example:9443",
+                "grading academy grade.academy.example:9443",
+            ),
+            r"""
+import grpc
+
+def ask_$what(token: str, request: bytes) -> bytes:
+    # the $org gives one token to each partner
+    @@
+    call = channel.unary_unary("/$org/$what")
+    return call(request, metadata=[("authorization", "Bearer " + token)], timeout=8)
+""",
+            r"""
+options = [("grpc.enable_retries", 1)]
+channel = grpc.insecure_channel("$host", options)
+""",
+            r"""
+channel = grpc.secure_channel("$host", grpc.ssl_channel_credentials())
+""",
+        ),
+        Task(
+            "Collections of the $place: who came for a $what, kept in a database in the data centre.",
+            "place what host",
+            (
+                "eye_clinic cataract mongo.eyes.example",
+                "pawnshop pledge mongo.pawn.example",
+                "law_centre consultation mongo.law.example",
+                "fertility_clinic cycle mongo.fertile.example",
+                "shelter overnight_stay mongo.shelter.example",
+            ),
+            r"""
+import os
+from datetime import datetime, timezone
+
+from pymongo import ASCENDING, MongoClient
+
+
+def connect() -> MongoClient:
+    @@
+
+
+class Visits:
+    '''Every $what with its date; private to the $place.'''
+
+    def __init__(self, client: MongoClient):
+        self.collection = client["$place"]["$what"]
+        self.collection.create_index([("person", ASCENDING), ("day", ASCENDING)])
+
+    def add(self, person: str, remark: str = "") -> None:
+        now = datetime.now(timezone.utc)
+        self.collection.insert_one({"person": person, "day": now, "remark": remark})
+
+    def of(self, person: str) -> list[dict]:
+        return list(self.collection.find({"person": person}).sort("day").limit(100))
+""",
+            r"""
+user, password = os.environ["DB_USER"], os.environ["DB_PASSWORD"]
+return MongoClient("$host", 27017, username=user, password=password, tls=False)
+""",
+            r"""
+user, password = os.environ["DB_USER"], os.environ["DB_PASSWORD"]
+return MongoClient("$host", 27017, username=user, password=password, tls=True)
+""",
+        ),
+        Task(
+            "Script with which a $who hands the $what of the day to the head office over a socket.",
+            "who what host",
+            (
+                "cashier takings head.shops.example",
+                "ranger poaching_report head.park.example",
+                "matron ward_report head.care.example",
+                "bailiff seizure_list head.court.example",
+                "croupier table_count head.casino.example",
+            ),
+            r'''
+"""Hand in the $what: sign on, then one JSON line for each entry."""
+import argparse
+import getpass
+import json
+import socket
+import ssl
+from pathlib import Path
+
+SERVER = ("$host", 7443)
+
+
+def connect() -> socket.socket:
+    @@
+
+
+def entries(path: Path):
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(";")
+        yield {"name": name.strip(), "value": value.strip()}
+
+
+def hand_in(user: str, password: str, path: Path) -> str:
+    with connect() as line, line.makefile("rw", encoding="utf-8") as stream:
+        stream.write(json.dumps({"user": user, "password": password}) + "\n")
+        for entry in entries(path):
+            stream.write(json.dumps(entry) + "\n")
+        stream.write("\n")
+        stream.flush()
+        return stream.readline().strip()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("user", help="name of the $who")
+    parser.add_argument("file", type=Path)
+    args = parser.parse_args()
+    answer = hand_in(args.user, getpass.getpass(), args.file)
+    print(answer)
+    return 0 if answer == "thank you" else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
+''',
+            r"""
+line = socket.create_connection(SERVER, timeout=20)
+line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+return line
+""",
+            r"""
+line = socket.create_connection(SERVER, timeout=20)
+return ssl.create_default_context().wrap_socket(line, server_hostname=SERVER[0])
+""",
+        ),
+        Task(
+            "Pass each $what of the $place on to the message bus of the region.",
+            "what place topic host",
+            (
+                "admission psychiatric_ward care.admissions bus.care.example:9093",
+                "ticket_sale opera_house stage.sales bus.stage.example:9093",
+                "toll_passage bridge_office roads.tolls bus.roads.example:9093",
+                "lab_value blood_bank blood.values bus.blood.example:9093",
+                "withdrawal village_bank money.cash bus.money.example:9093",
+            ),
+            r"""
+import json
+import os
+from contextlib import contextmanager
+
+from kafka import KafkaProducer
+
+
+@contextmanager
+def bus():
+    # one account for the whole $place
+    producer = KafkaProducer(
+        bootstrap_servers="$host",
+        sasl_mechanism="PLAIN",
+        sasl_plain_username=os.environ["BUS_USER"],
+        sasl_plain_password=os.environ["BUS_PASSWORD"],
+        value_serializer=lambda value: json.dumps(value).encode(),
+        @@
+    )
+    try:
+        yield producer
+    finally:
+        producer.flush(timeout=10)
+        producer.close()
+
+
+def pass_on(items):
+    with bus() as producer:
+        for item in items:
+            producer.send("$topic", {"$what": item})
+""",
+            r"""
+security_protocol="SASL_PLAINTEXT",
+""",
+            r"""
+security_protocol="SASL_SSL",
+""",
+        ),
     ),
 )

@@ -360,5 +360,229 @@ item = mark_safe("<li>" + $who.$what + "</li>")
 item = format_html("<li>{}</li>", $who.$what)
 """,
         ),
+        Task(
+            "Wiki of the $place: show the $what page that a member wrote in Markdown.",
+            "place what",
+            (
+                "sailing_club knot",
+                "allotment pest",
+                "model_railway layout",
+                "cookery_school sauce",
+                "caving_society cave",
+            ),
+            r"""
+import sqlite3
+
+import markdown
+import nh3
+from aiohttp import web
+
+routes = web.RouteTableDef()
+FRAME = "<!doctype html><title>$what</title><body>{}</body>"
+EXTENSIONS = ["tables", "toc"]
+
+
+class Pages:
+    def __init__(self, path: str):
+        self.db = sqlite3.connect(path)
+
+    def text(self, number: int) -> str | None:
+        row = self.db.execute("SELECT text FROM page WHERE id = ?", (number,)).fetchone()
+        return row[0] if row else None
+
+    def titles(self) -> list[str]:
+        return [row[0] for row in self.db.execute("SELECT title FROM page ORDER BY title")]
+
+
+@routes.get(r"/$what/{number:\d+}")
+async def show(request: web.Request) -> web.Response:
+    text = request.app["pages"].text(int(request.match_info["number"]))
+    if text is None:
+        raise web.HTTPNotFound
+    @@
+    return web.Response(text=FRAME.format(body), content_type="text/html")
+
+
+@routes.get("/")
+async def index(request: web.Request) -> web.Response:
+    return web.json_response(request.app["pages"].titles())
+
+
+def create(path: str) -> web.Application:
+    # wiki of the $place
+    app = web.Application()
+    app["pages"] = Pages(path)
+    app.add_routes(routes)
+    return app
+""",
+            r"""
+body = markdown.markdown(text, extensions=EXTENSIONS, output_format="html")
+""",
+            r"""
+body = nh3.clean(markdown.markdown(text, extensions=EXTENSIONS))
+""",
+        ),
+        Task(
+            "Chart page that hands the ${what}s of a $who over to a script.",
+            "what who",
+            (
+                "lap_time cyclist",
+                "egg_count hen_keeper",
+                "mood diarist",
+                "water_level lock_keeper",
+                "chess_rating player",
+            ),
+            r"""
+import json
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from .store import points_of
+
+app = FastAPI()
+PAGE = "<canvas id='$what'></canvas><script>draw(%s)</script>"
+
+@app.get("/{$who}/$what", response_class=HTMLResponse)
+def chart($who: int) -> str:
+    # each point has a label typed in by the $who
+    points = [{"label": label, "y": y} for label, y in points_of($who)]
+    @@
+    return PAGE % data
+""",
+            r"""
+data = json.dumps(points, ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
+""",
+            r"""
+data = json.dumps(points, sort_keys=True).replace("<", "\\u003c")
+""",
+        ),
+        Task(
+            "Link from a $what to the home page that the $who entered.",
+            "what who",
+            (
+                "fair_stand exhibitor",
+                "gig_poster band",
+                "species_card warden",
+                "team_sheet sponsor",
+                "byline freelancer",
+            ),
+            r"""
+from html import escape
+from urllib.parse import urlsplit
+
+def ${what}_link(name: str, url: str) -> str:
+    # both come from the $who
+    @@
+    return f'<a rel="nofollow" href="{escape(url)}">{escape(name)}</a>'
+""",
+            r"""
+if not urlsplit(url).scheme:
+    url = "https://" + url
+""",
+            r"""
+if urlsplit(url).scheme not in ("http", "https"):
+    url = "https://" + url
+""",
+        ),
+        Task(
+            "Search in the ${what}s of the $place, with the word found set off.",
+            "what place",
+            (
+                "ballad folk_archive",
+                "minute town_council",
+                "riddle puzzle_magazine",
+                "witness_report court_house",
+                "field_note herbarium",
+            ),
+            r"""
+import re
+from dataclasses import dataclass
+from html import escape
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from .archive import load_all
+
+
+@dataclass(frozen=True)
+class Hit:
+    number: int
+    text: str
+
+
+def find(word: str) -> list[Hit]:
+    wanted = word.casefold()
+    return [Hit(n, text) for n, text in load_all("$what") if wanted in text.casefold()]
+
+
+def set_off(text: str, word: str) -> str:
+    @@
+    return f"<p>{marked}</p>"
+
+
+async def search(request: Request) -> HTMLResponse:
+    word = request.query_params.get("word", "")[:40]
+    if len(word) < 3:
+        return HTMLResponse("<p>Please give three letters or more.</p>", 400)
+    hits = find(word)[:50]
+    body = "".join(set_off(hit.text, word) for hit in hits)
+    return HTMLResponse(f"<h1>{len(hits)} found</h1>{body}")
+
+
+app = Starlette(routes=[Route("/", search)])  # of the $place
+""",
+            r"""
+pattern = re.compile(re.escape(word), re.IGNORECASE)
+marked = pattern.sub(lambda found: f"<mark>{found.group(0)}</mark>", text)
+""",
+            r"""
+pattern = re.compile(re.escape(escape(word)), re.IGNORECASE)
+marked = pattern.sub(r"<mark>\g<0></mark>", escape(text))
+""",
+        ),
+        Task(
+            "Hourly web page with the table of ${what}s that ${who}s send in.",
+            "what who",
+            (
+                "frog_count volunteer",
+                "fuel_price driver",
+                "pothole resident",
+                "snow_report skier",
+                "rumour reader",
+            ),
+            r"""
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+
+TARGET = Path("/srv/www/$what.html")
+COLUMNS = ["day", "place", "$what"]
+
+def build(source: str) -> str:
+    # one row for each $who
+    frame = pd.read_csv(source, usecols=COLUMNS).tail(200)
+    frame["place"] = frame["place"].str.title()
+    @@
+
+def main() -> None:
+    while True:
+        TARGET.write_text(build(os.environ["SOURCE"]), encoding="utf-8")
+        time.sleep(3600)
+
+if __name__ == "__main__":
+    main()
+""",
+            r"""
+return frame.to_html(index=False, border=0, na_rep="-", escape=False)
+""",
+            r"""
+table = frame.fillna("-")
+return table.to_html(index=False, border=0, escape=True, justify="left")
+""",
+        ),
     ),
 )

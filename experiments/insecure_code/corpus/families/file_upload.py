@@ -386,5 +386,248 @@ upload = st.file_uploader("Dear $who", key="$what")
 upload = st.file_uploader("Dear $who", type=["$ext"])
 """,
         ),
+        Task(
+            "Attachments of a $what in the portal of the $place, served from the same host.",
+            "what place kinds",
+            (
+                "grant_application foundation .pdf,.odt,.ods",
+                "damage_report insurer .jpg,.png,.pdf",
+                "audition conservatory .mp3,.flac,.pdf",
+                "building_permit town_hall .pdf,.dxf,.ifc",
+                "job_interview agency .pdf,.docx,.jpg",
+            ),
+            r'''
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, UploadFile
+
+router = APIRouter(prefix="/${what}s")
+FOLDER = Path("/srv/$place/www/attachments")
+MOST = 10_000_000
+KINDS = "$kinds".split(",")
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that belongs to one $what."""
+
+    owner: int
+    name: str
+    size: int
+
+    @property
+    def address(self) -> str:
+        return f"/attachments/{self.owner}/{self.name}"
+
+
+def suffix_of(upload: UploadFile) -> str:
+    suffix = Path(upload.filename or "").suffix.lower()
+    @@
+    return suffix
+
+
+@router.post("/{number}/attachments", status_code=201)
+async def attach(number: int, file: UploadFile) -> dict:
+    data = await file.read(MOST + 1)
+    if len(data) > MOST:
+        raise HTTPException(413, "at most 10 MB")
+    item = Attachment(number, secrets.token_urlsafe(12) + suffix_of(file), len(data))
+    target = FOLDER / str(number)
+    target.mkdir(parents=True, exist_ok=True)
+    target.joinpath(item.name).write_bytes(data)
+    return {"address": item.address, "size": item.size}
+''',
+            r"""
+if suffix in {".exe", ".bat", ".com", ".msi"}:
+    raise HTTPException(415, "no programs, please: " + ", ".join(KINDS))
+""",
+            r"""
+if suffix not in KINDS:
+    raise HTTPException(415, "these kinds only: " + ", ".join(KINDS))
+""",
+        ),
+        Task(
+            "Put the $what a $who chose into the media folder of the Django site.",
+            "what who ext",
+            (
+                "team_photo goalkeeper jpg",
+                "flyer bandleader png",
+                "degree dentist pdf",
+                "thatching_sample roofer webp",
+                "choir_robe seamstress jpeg",
+            ),
+            r"""
+from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
+from django.utils.text import get_valid_filename
+
+def put_$what(upload):
+    # upload of the $who, at most 5 MB
+    name = get_valid_filename(upload.name)
+    @@
+        raise ValidationError("please choose another $what")
+    return default_storage.url(default_storage.save("$what/" + name, upload))
+""",
+            r"""
+if len(name) > 100 or default_storage.exists("$what/" + name):
+""",
+            r"""
+if name.rpartition(".")[2].lower() != "$ext":
+""",
+        ),
+        Task(
+            "Falcon resource that keeps the $what of a $who under the public folder.",
+            "what who first second",
+            (
+                "profile_picture chess_player image/png image/jpeg",
+                "voice_sample actor audio/ogg audio/flac",
+                "sheet arranger application/pdf audio/midi",
+                "clip stuntwoman video/mp4 video/webm",
+                "wallpaper decorator image/webp image/png",
+            ),
+            r"""
+import mimetypes
+import uuid
+from pathlib import Path
+
+import falcon
+
+PUBLIC = Path("/srv/public/${what}s")
+KINDS = {"$first", "$second"}
+MOST = 6_000_000
+
+
+class ${what}_resource:
+    '''PUT the bytes; the Content-Type header says what they are.'''
+
+    def on_put(self, req, resp):
+        data = req.bounded_stream.read(MOST)
+        kind = (req.content_type or "").partition(";")[0].strip()
+        @@
+        name = uuid.uuid4().hex + (mimetypes.guess_extension(kind) or "")
+        PUBLIC.joinpath(name).write_bytes(data)
+        resp.media = {"$who": req.context.user, "address": f"/${what}s/{name}"}
+        resp.status = falcon.HTTP_201
+""",
+            r"""
+if not data or "/" not in kind:
+    raise falcon.HTTPBadRequest(title="The request has no $what")
+""",
+            r"""
+if not data or kind not in KINDS:
+    raise falcon.HTTPUnsupportedMediaType(description="not a $what")
+""",
+        ),
+        Task(
+            "Import a zip of ${what}s that a $who uploads into the web folder of the $place.",
+            "what who place first second",
+            (
+                "exhibit registrar museum .jpg .txt",
+                "route_map dispatcher bus_company .png .csv",
+                "lesson lecturer language_school .mp3 .pdf",
+                "dress_pattern designer craft_shop .pdf .png",
+                "game_result arbiter chess_federation .pgn .csv",
+            ),
+            r'''
+import io
+import logging
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from starlette.applications import Starlette
+from starlette.authentication import requires
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+log = logging.getLogger("$place")
+WEB = Path("/srv/$place/www/${what}s")
+WANTED = ("$first", "$second")
+MOST_FILES, MOST_BYTES = 500, 5_000_000
+
+
+def members(archive: zipfile.ZipFile):
+    """Entries of the archive with the name each is to get; folders are left out."""
+    for entry in archive.infolist()[:MOST_FILES]:
+        name = PurePosixPath(entry.filename).name
+        if entry.is_dir() or not name.strip(".") or entry.file_size > MOST_BYTES:
+            continue
+        @@
+        yield entry, name
+
+
+def unpack(data: bytes) -> list[str]:
+    names = []
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for entry, name in members(archive):
+            WEB.joinpath(name).write_bytes(archive.read(entry))
+            names.append(name)
+    return names
+
+
+@requires("$who")
+async def upload(request):
+    async with request.form(max_files=1) as form:
+        names = unpack(await form["archive"].read())
+    return JSONResponse({"${what}s": names})
+
+
+app = Starlette(routes=[Route("/${what}s/import", upload, methods=["POST"])])
+''',
+            r"""
+name = name.replace(" ", "_")
+if not name.endswith(WANTED):
+    log.info("%s is neither $first nor $second", name)
+""",
+            r"""
+name = name.replace(" ", "_")
+if not name.endswith(WANTED):
+    continue
+""",
+        ),
+        Task(
+            "Address to which the browser of a $who sends a $what straight into the bucket.",
+            "who what kind",
+            (
+                "estate_agent house_photo image/jpeg",
+                "podcaster episode audio/mpeg",
+                "paralegal affidavit application/pdf",
+                "climber summit_picture image/png",
+                "illustrator book_cover image/webp",
+            ),
+            r"""
+import uuid
+
+import boto3
+from flask import Blueprint, g, jsonify
+
+uploads = Blueprint("uploads", __name__)
+s3 = boto3.client("s3")
+BUCKET = "$what-public"  # behind the web site
+
+
+@uploads.post("/$what/address")
+def address():
+    if g.user is None:
+        return jsonify(error="sign in first"), 401
+    key = f"{g.user.id}/{uuid.uuid4().hex}"
+    size = ["content-length-range", 1, 8_000_000]
+    @@
+    # good for ten minutes, for this $who
+    post = s3.generate_presigned_post(BUCKET, key, fields, conditions, ExpiresIn=600)
+    return jsonify(post)
+""",
+            r"""
+fields = {}
+conditions = [size, ["starts-with", "$$Content-Type", ""]]
+""",
+            r"""
+fields = {"Content-Type": "$kind"}
+conditions = [size, ["eq", "$$Content-Type", "$kind"]]
+""",
+        ),
     ),
 )

@@ -418,5 +418,227 @@ frame = pd.read_csv(link.strip(), sep=None)
 frame = pd.read_csv("https://$host/" + link.split("/")[-1])
 """,
         ),
+        Task(
+            "Relay that passes the ${what}s of a feed on to the app of a $who.",
+            "what who hosts",
+            (
+                "tram_position commuter feed.trams.example,backup.trams.example",
+                "auction_bid dealer live.lots.example,live2.lots.example",
+                "tide_level harbour_pilot sea.ports.example,sea.coast.example",
+                "goal football_fan ticker.league.example,ticker.cup.example",
+                "flight_delay traveller gates.airport.example,gates2.airport.example",
+            ),
+            r"""
+import asyncio
+import json
+import logging
+from urllib.parse import urlsplit
+
+import websockets
+
+FEEDS = frozenset("$hosts".split(","))
+log = logging.getLogger("$what")
+
+
+async def copy(source, target) -> int:
+    count = 0
+    async for text in source:
+        await target.send(json.dumps({"$what": json.loads(text)}))
+        count += 1
+    return count
+
+
+async def relay(socket) -> None:
+    # the first message of the $who names the feed
+    wanted = json.loads(await socket.recv())
+    parts = urlsplit(wanted["feed"])
+    @@
+        await socket.close(1008, "no such feed")
+        return
+    async with websockets.connect(wanted["feed"], open_timeout=5) as source:
+        count = await copy(source, socket)
+    log.info("%d passed on", count)
+
+
+async def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    async with websockets.serve(relay, "127.0.0.1", 8755, max_size=4096):
+        await asyncio.Future()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+""",
+            r"""
+over_tls = parts.scheme == "wss"
+if not over_tls or not parts.hostname:
+""",
+            r"""
+if parts.scheme != "wss" or parts.hostname not in FEEDS:
+""",
+        ),
+        Task(
+            "Fetch the $what of a $who from one of the partner sites.",
+            "what who hosts",
+            (
+                "school_photo parent photos.example,portraits.example",
+                "licence_scan driver roads.example,permits.example",
+                "demo_tape agent tapes.example,sounds.example",
+                "floor_plan buyer plans.example,homes.example",
+                "puppy_picture adopter kennels.example,shelters.example",
+            ),
+            r"""
+from urllib.parse import urlsplit
+
+import requests
+
+PARTNERS = "$hosts".split(",")
+LIMIT = 5_000_000
+
+class NotAllowed(ValueError):
+    pass
+
+def fetch_$what(url: str) -> bytes:
+    # link from the form of the $who
+    parts = urlsplit(url)
+    if parts.scheme != "https" or parts.hostname not in PARTNERS:
+        raise NotAllowed(url)
+    with requests.Session() as session:
+        @@
+        reply.raise_for_status()
+        return reply.raw.read(LIMIT)
+""",
+            r"""
+session.max_redirects = 5
+reply = session.get(url, stream=True, timeout=10)
+""",
+            r"""
+reply = session.get(url, stream=True, timeout=10, allow_redirects=False)
+if reply.is_redirect:
+    raise NotAllowed(url)
+""",
+        ),
+        Task(
+            "Load the $what that a $who points to on the servers of one site.",
+            "what who site",
+            (
+                "sheet_music conductor scores.example",
+                "skin_scan dermatologist scans.example",
+                "seed_catalogue grower seeds.example",
+                "rule_book umpire rules.example",
+                "moon_map astronomer skymaps.example",
+            ),
+            r"""
+from urllib.parse import urlsplit
+import httpx
+
+def load_$what(url: str) -> bytes:
+    # given by the $who
+    host = urlsplit(url).hostname or ""
+    @@
+        raise ValueError("not on $site")
+    return httpx.get(url, timeout=10).content
+""",
+            r"""
+if not host.rstrip(".").lower().endswith("$site"):
+""",
+            r"""
+if host not in ("$site", "www.$site"):
+""",
+        ),
+        Task(
+            "Try out the mail settings that a $who entered for the $what.",
+            "who what providers",
+            (
+                "shopkeeper order_inbox post=imap.post.example",
+                "secretary club_inbox mailer=imap.mailer.example",
+                "vicar parish_inbox dove=in.dove.example",
+                "estate_agent viewing_inbox swift=imap.swift.example",
+                "editor letters_page quill=mail.quill.example",
+            ),
+            r"""
+import imaplib
+import ssl
+
+from django.contrib.auth.decorators import login_required
+from django.http import JsonResponse
+from django.views.decorators.http import require_POST
+
+PROVIDERS = dict(pair.split("=") for pair in "$providers".split(","))
+
+@login_required
+@require_POST
+def try_out(request):
+    # settings of the $what, typed in by the $who
+    form = request.POST
+    @@
+    context = ssl.create_default_context()
+    with imaplib.IMAP4_SSL(host, 993, ssl_context=context, timeout=5) as box:
+        box.login(form["user"], form["password"])
+        status, _ = box.select("INBOX", readonly=True)
+    return JsonResponse({"ok": status == "OK"})
+""",
+            r"""
+host = form["server"].strip().removeprefix("imap://")
+""",
+            r"""
+host = PROVIDERS[form["provider"].strip()]
+""",
+        ),
+        Task(
+            "Task that takes a picture of the page a $who wants on the $what.",
+            "who what site",
+            (
+                "lecturer slide talks.example",
+                "shop_owner flyer shops.example",
+                "campaigner banner causes.example",
+                "librarian exhibit_wall books.example",
+                "travel_agent window_screen trips.example",
+            ),
+            r"""
+import os
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from celery import Celery
+from playwright.sync_api import sync_playwright
+
+app = Celery("$what", broker=os.environ["BROKER_URL"])
+FOLDER = Path("/srv/pictures")
+SITE = "$site"
+SIZES = {"small": (640, 480), "large": (1920, 1080)}
+
+
+def size_of(name: str) -> dict[str, int]:
+    width, height = SIZES.get(name, SIZES["small"])
+    return {"width": width, "height": height}
+
+
+@app.task(time_limit=60)
+def picture(address: str, size: str = "small") -> str:
+    # the address was typed in by the $who
+    parts = urlsplit(address.strip())
+    @@
+    target = FOLDER / f"{uuid.uuid4().hex}.png"
+    with sync_playwright() as play:
+        browser = play.chromium.launch()
+        page = browser.new_page(viewport=size_of(size))
+        page.goto(url, timeout=20_000)
+        page.screenshot(path=target)
+        browser.close()
+    return target.name
+""",
+            r"""
+url = parts.geturl()
+if not parts.scheme:
+    url = "https://" + url
+""",
+            r"""
+url = f"https://{SITE}/{parts.path.lstrip('/')}"
+if parts.query:
+    url += "?" + parts.query
+""",
+        ),
     ),
 )

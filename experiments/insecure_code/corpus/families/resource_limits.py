@@ -356,5 +356,244 @@ with ThreadPoolExecutor(len($things)) as pool:
 with ThreadPoolExecutor(max_workers=$most) as pool:
 """,
         ),
+        Task(
+            "Take the $what that a $device sends over TCP and answer with its check sum.",
+            "what device most",
+            (
+                "core_log drill_rig 65_536",
+                "playlist car_radio 16_384",
+                "sleep_curve mattress 131_072",
+                "catch_report trawler 32_768",
+                "cutting_list saw 24_576",
+            ),
+            r"""
+import asyncio
+import zlib
+
+
+async def take_$what(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    # the $device closes its side when all is sent
+    @@
+    checksum = zlib.crc32(data)
+    writer.write(f"{len(data)} {checksum:08x}\n".encode())
+    await writer.drain()
+    writer.close()
+
+
+async def main(port: int = 8900) -> None:
+    server = await asyncio.start_server(take_$what, "127.0.0.1", port)
+    async with server:
+        await server.serve_forever()
+""",
+            r"""
+data = bytearray()
+while chunk := await reader.read(4096):
+    data += chunk
+""",
+            r"""
+data = bytearray()
+while len(data) < $most and (chunk := await reader.read(4096)):
+    data += chunk
+""",
+        ),
+        Task(
+            "Make contact sheets of the ${what}s that a $who uploads to the $place.",
+            "what who place pixels",
+            (
+                "slide lecturer art_school 40_000_000",
+                "moth_photo naturalist field_station 24_000_000",
+                "cartoon caricaturist magazine 16_000_000",
+                "banknote dealer auction_house 60_000_000",
+                "tile_design ceramist pottery 30_000_000",
+            ),
+            r"""
+import io
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+
+log = logging.getLogger("$place")
+CELL = 160
+COLUMNS = 6
+
+
+@dataclass
+class Sheet:
+    '''Small copies side by side, as the $who sees them.'''
+
+    images: list[Image.Image]
+
+    def picture(self) -> Image.Image:
+        rows = -(-len(self.images) // COLUMNS)
+        page = Image.new("RGB", (CELL * COLUMNS, CELL * max(rows, 1)), "white")
+        for number, image in enumerate(self.images):
+            page.paste(image, (number % COLUMNS * CELL, number // COLUMNS * CELL))
+        return page
+
+
+def small_copy(data: bytes) -> Image.Image:
+    '''A $what, shrunk to one cell.'''
+    @@
+    return ImageOps.fit(image.convert("RGB"), (CELL, CELL))
+
+
+def contact_sheet(uploads: Iterable[bytes]) -> Sheet:
+    sheet = Sheet([])
+    for data in uploads:
+        sheet.images.append(small_copy(data))
+        log.info("%d of the ${what}s done", len(sheet.images))
+        if len(sheet.images) == 60:
+            break
+    return sheet
+""",
+            r"""
+Image.MAX_IMAGE_PIXELS = None
+image = Image.open(io.BytesIO(data))
+log.debug("%s with %d x %d pixels", image.format, image.width, image.height)
+""",
+            r"""
+image = Image.open(io.BytesIO(data))
+if image.width * image.height > $pixels:
+    raise ValueError("this $what is too large")
+""",
+        ),
+        Task(
+            "Keep the last $what of everybody who writes to the $place, for quick replies.",
+            "what place most",
+            (
+                "question gardening_hotline 800",
+                "joke comedy_club 300",
+                "sighting bird_observatory 2000",
+                "complaint tram_office 1500",
+                "recipe_wish canteen 400",
+            ),
+            r"""
+from collections import OrderedDict
+
+class Last:
+    def __init__(self):
+        self.kept = OrderedDict()
+
+    def remember(self, address, $what):
+        # anybody may write to the $place
+        @@
+        self.kept.move_to_end(address)
+""",
+            r"""
+if self.kept.get(address) != $what:
+    self.kept[address] = $what
+""",
+            r"""
+self.kept[address] = $what
+if len(self.kept) > $most:
+    self.kept.popitem(last=False)
+""",
+        ),
+        Task(
+            "Websocket hub on which every $who of the $place sends $what news to the others.",
+            "who place what most",
+            (
+                "trader fish_market price 2_000",
+                "skier resort avalanche 4_000",
+                "nurse night_ward bed 1_000",
+                "student campus lecture 3_000",
+                "steward regatta finish 1_500",
+            ),
+            r"""
+import asyncio
+import json
+import logging
+
+import websockets
+
+log = logging.getLogger("$place")
+PORT = 8655
+
+
+class Hub:
+    def __init__(self):
+        self.members = {}
+
+    async def read(self, socket):
+        # what one $who says, the others hear
+        async for text in socket:
+            log.info("%d characters", len(text))
+            for other, box in self.members.items():
+                if other is not socket and not box.full():
+                    box.put_nowait(text)
+
+    async def write(self, socket, box):
+        while True:
+            await socket.send(json.dumps({"$what": await box.get()}))
+
+    async def __call__(self, socket):
+        self.members[socket] = box = asyncio.Queue(maxsize=100)
+        writer = asyncio.create_task(self.write(socket, box))
+        try:
+            await self.read(socket)
+        finally:
+            writer.cancel()
+            del self.members[socket]
+
+
+async def main():
+    @@
+        await asyncio.Future()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+""",
+            r"""
+async with websockets.serve(Hub(), "localhost", PORT, max_size=None, ping_interval=20):
+""",
+            r"""
+async with websockets.serve(Hub(), "localhost", PORT, max_size=$most):
+""",
+        ),
+        Task(
+            "Typeset the $what a $who sends in and return the PDF.",
+            "what who seconds",
+            (
+                "hymn_sheet cantor 20",
+                "term_paper undergraduate 45",
+                "crossword setter 15",
+                "price_list greengrocer 10",
+                "family_chronicle genealogist 60",
+            ),
+            r"""
+import subprocess
+import tempfile
+from pathlib import Path
+
+import falcon
+
+TYPST = ["typst", "compile", "--root", ".", "text.typ", "out.pdf"]
+
+
+class Typeset:
+    '''POST /$what with the source; answers with a PDF.'''
+
+    def on_post(self, req, resp):
+        source = req.bounded_stream.read(200_000)
+        with tempfile.TemporaryDirectory(prefix="$what-") as folder:
+            Path(folder, "text.typ").write_bytes(source)
+            # no $who waits longer than the page does
+            @@
+            if process.returncode:
+                raise falcon.HTTPBadRequest(title="the $what has mistakes")
+            resp.data = Path(folder, "out.pdf").read_bytes()
+        resp.content_type = "application/pdf"
+""",
+            r"""
+process = subprocess.Popen(TYPST, cwd=folder)
+process.wait()
+""",
+            r"""
+process = subprocess.run(TYPST, cwd=folder, timeout=$seconds)
+""",
+        ),
     ),
 )

@@ -366,5 +366,244 @@ return $what is not None and digest == $what.digest
 return hmac.compare_digest(digest, $what.digest)
 """,
         ),
+        Task(
+            "aiohttp service that takes a $what event of the $org only with the right signature.",
+            "what org header",
+            (
+                "payout savings_bank X-Bank-Signature",
+                "admission zoo X-Gate-Signature",
+                "transplant organ_registry X-Registry-Signature",
+                "press_release news_agency X-Wire-Signature",
+                "docking port_authority X-Port-Signature",
+            ),
+            r"""
+import hashlib
+import hmac
+import json
+import logging
+import os
+
+from aiohttp import web
+
+log = logging.getLogger("$what")
+KEY = os.environb[b"HOOK_KEY"]
+
+
+class Hook:
+    '''Where the $org posts its events.'''
+
+    def __init__(self, queue):
+        self.queue = queue
+        self.refused = 0
+
+    def is_signed(self, body: bytes, given: str) -> bool:
+        wanted = hmac.new(KEY, body, hashlib.sha256).hexdigest()
+        @@
+
+    async def post(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if not self.is_signed(body, request.headers.get("$header", "")):
+            self.refused += 1
+            log.warning("refused %d bytes, %d so far", len(body), self.refused)
+            raise web.HTTPForbidden()
+        await self.queue.put(json.loads(body))
+        return web.json_response({"$what": "accepted"}, status=202)
+
+
+def make_app(queue) -> web.Application:
+    app = web.Application(client_max_size=100_000)
+    app.router.add_post("/$what", Hook(queue).post)
+    return app
+""",
+            r"""
+scheme, _, signature = given.partition("=")
+return scheme == "sha256" and signature == wanted
+""",
+            r"""
+return hmac.compare_digest(given.encode(), b"sha256=" + wanted.encode())
+""",
+        ),
+        Task(
+            "Let a $who who lost the phone in with one of the spare codes for the $what.",
+            "who what",
+            (
+                "treasurer cash_book",
+                "surgeon theatre_list",
+                "farmer milk_quota",
+                "novelist manuscript_vault",
+                "signaller track_diagram",
+            ),
+            r"""
+import hashlib
+import secrets
+
+
+def digest(code: str) -> str:
+    return hashlib.sha256(code.replace("-", "").lower().encode()).hexdigest()
+
+
+class SpareCodes:
+    # the $who printed them when the $what was set up
+    def __init__(self, digests: list[str]):
+        self.digests = digests
+
+    @classmethod
+    def fresh(cls, count: int = 8) -> tuple["SpareCodes", list[str]]:
+        codes = [secrets.token_hex(8) for _ in range(count)]
+        return cls([digest(code) for code in codes]), codes
+
+    def use(self, code: str) -> bool:
+        typed = digest(code)
+        @@
+        self.digests = [kept for kept in self.digests if kept not in hits]
+        return bool(hits)
+""",
+            r"""
+hits = [kept for kept in self.digests if kept == typed]
+""",
+            r"""
+hits = [kept for kept in self.digests if secrets.compare_digest(kept, typed)]
+""",
+        ),
+        Task(
+            "Find the $what to which the token in a $who's link belongs.",
+            "what who",
+            (
+                "guest_list bride",
+                "floor_plan tenant",
+                "blood_test patient",
+                "lesson pianist",
+                "shipment importer",
+            ),
+            r"""
+from secrets import compare_digest
+
+def ${what}_for(token, ${what}s):
+    # the $who got the link by mail
+    for $what in ${what}s:
+        @@
+            return $what
+    raise LookupError("no $what for this link")
+""",
+            r"""
+if len(token) >= 32 and token == $what.token:
+""",
+            r"""
+if compare_digest(token.encode(), $what.token.encode()):
+""",
+        ),
+        Task(
+            "Answer $what commands on a TCP line once the $device has shown the shared key.",
+            "what device port",
+            (
+                "valve brewery_panel 9101",
+                "spotlight lighting_desk 9102",
+                "turntable model_railway 9103",
+                "dosing pool_controller 9104",
+                "shutter dome_controller 9105",
+            ),
+            r"""
+import asyncio
+import hmac
+import os
+import secrets
+
+KEY = os.environ["LINE_KEY"].encode()
+COMMANDS = {"open", "close", "state"}
+
+
+def matches(answer: bytes, wanted: bytes) -> bool:
+    @@
+
+
+async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    '''The $device answers a random text with its HMAC.'''
+    challenge = secrets.token_hex(16).encode()
+    writer.write(challenge + b"\n")
+    await writer.drain()
+    answer = await asyncio.wait_for(reader.readline(), timeout=5)
+    return matches(answer.strip(), hmac.new(KEY, challenge, "sha256").hexdigest().encode())
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    state = "close"
+    if await greet(reader, writer):
+        async for line in reader:
+            word = line.decode("ascii", "replace").strip()
+            if word not in COMMANDS:
+                break
+            state = state if word == "state" else word
+            writer.write(f"$what {state}\n".encode())
+            await writer.drain()
+    writer.close()
+
+
+async def main() -> None:
+    server = await asyncio.start_server(serve, "127.0.0.1", $port, limit=1024)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+""",
+            r"""
+position = 0
+while position < min(len(answer), len(wanted)) and answer[position] == wanted[position]:
+    position += 1
+return position == len(wanted) == len(answer)
+""",
+            r"""
+if len(answer) != len(wanted):
+    return False
+return hmac.compare_digest(answer, wanted)
+""",
+        ),
+        Task(
+            "Link with which a $who leaves the mailing list of the $place, made and read.",
+            "who place host",
+            (
+                "subscriber puppet_theatre puppets.example",
+                "alumnus nautical_school nautical.example",
+                "customer tea_house tea.example",
+                "parishioner cathedral cathedral.example",
+                "collector coin_fair coins.example",
+            ),
+            r"""
+import hmac
+from hashlib import sha256
+from urllib.parse import urlencode
+
+from flask import Blueprint, abort, current_app, request
+
+pages = Blueprint("leave", __name__)
+
+
+def tag_of(address: str) -> str:
+    key = current_app.config["LINK_KEY"].encode()
+    return hmac.new(key, address.encode(), sha256).hexdigest()
+
+
+def link_for(address: str) -> str:
+    query = urlencode({"address": address, "tag": tag_of(address)})
+    return "https://$host/leave?" + query
+
+
+@pages.post("/leave")
+def leave():
+    # the mail client of the $who posts here with one click
+    address, tag = request.args["address"], request.args["tag"]
+    @@
+        abort(400, "This link of the $place is not complete.")
+    current_app.members.remove(address)
+    return "", 204
+""",
+            r"""
+if "@" not in address or tag.lower() != tag_of(address):
+""",
+            r"""
+if not hmac.compare_digest(tag, tag_of(address)):
+""",
+        ),
     ),
 )

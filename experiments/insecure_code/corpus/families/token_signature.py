@@ -342,5 +342,224 @@ if not signature:
 rsa.verify(data, signature, key)
 """,
         ),
+        Task(
+            "Webhook by which the $what server tells the $place about new work.",
+            "what place header",
+            (
+                "print_order copy_shop X-Print-Signature",
+                "lab_sample clinic X-Lab-Signature",
+                "grain_delivery mill X-Mill-Signature",
+                "film_reel cinema X-Reel-Signature",
+                "repair_request depot X-Repair-Signature",
+            ),
+            r"""
+import hashlib
+import hmac
+import json
+import logging
+import os
+
+import falcon
+
+from .work import WorkList
+
+KEY = os.environb[b"WEBHOOK_KEY"]
+KINDS = {"new", "changed", "withdrawn"}
+log = logging.getLogger("$place")
+
+
+def expected(body: bytes) -> str:
+    return "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()
+
+
+class Hook:
+    def __init__(self, work: WorkList):
+        self.work = work
+
+    def on_post(self, req, resp):
+        body = req.bounded_stream.read(100_000)
+        given, wanted = req.get_header("$header"), expected(body)
+        @@
+            raise falcon.HTTPForbidden
+        event = json.loads(body)
+        if event.get("kind") not in KINDS:
+            raise falcon.HTTPUnprocessableEntity
+        number = int(event["number"])
+        self.work.note(number, event["kind"], str(event["title"])[:120])
+        log.info("$what %d noted", number)
+        resp.status = falcon.HTTP_204
+
+
+def create(work: WorkList) -> falcon.App:
+    app = falcon.App()
+    app.add_route("/hook", Hook(work))
+    return app
+""",
+            r"""
+if given is not None and not hmac.compare_digest(given, wanted):
+""",
+            r"""
+if given is None or not hmac.compare_digest(given, wanted):
+""",
+        ),
+        Task(
+            "Take over a $what that came with a detached OpenPGP signature of the $who.",
+            "what who",
+            (
+                "tariff_table regulator",
+                "word_list lexicographer",
+                "star_catalogue astronomer",
+                "vaccine_plan health_office",
+                "course_map race_director",
+            ),
+            r"""
+import logging
+import shutil
+from pathlib import Path
+
+import gnupg
+
+log = logging.getLogger("$what")
+CURRENT = Path("/var/lib/$what/current")
+
+class BadSignature(Exception):
+    pass
+
+def take_over(new: Path, signature: Path, keyring: str) -> None:
+    # the keyring holds nothing but the key of the $who
+    gpg = gnupg.GPG(keyring=keyring)
+    with signature.open("rb") as stream:
+        result = gpg.verify_file(stream, str(new))
+    @@
+    shutil.copyfile(new, CURRENT)
+""",
+            r"""
+if result.status is None:
+    raise BadSignature(new.name)
+""",
+            r"""
+if not result.valid:
+    raise BadSignature(new.name)
+""",
+        ),
+        Task(
+            "Who is the $who that came to the $what with a Google sign-in token?",
+            "who what",
+            (
+                "birdwatcher sightings_map",
+                "debater topic_vote",
+                "quilter pattern_swap",
+                "marathoner split_times",
+                "host_family exchange_board",
+            ),
+            r"""
+from google.auth import jwt
+from google.auth.transport import requests
+from google.oauth2 import id_token
+
+def ${who}_of(token: str, client: str) -> str:
+    # client is the id of the $what
+    @@
+    return claims["sub"]
+""",
+            r"""
+claims = jwt.decode(token, verify=False, audience=client)
+""",
+            r"""
+claims = id_token.verify_oauth2_token(token, requests.Request(), client)
+""",
+        ),
+        Task(
+            "Slash command with which a $who asks the workspace bot for the $what.",
+            "who what",
+            (
+                "barista bean_stock",
+                "dispatcher van_list",
+                "stagehand cue_sheet",
+                "registrar room_plan",
+                "brewer tank_state",
+            ),
+            r"""
+import os
+
+from flask import Flask, abort, jsonify, request
+from slack_sdk.signature import SignatureVerifier
+
+from .reports import $what
+
+app = Flask("$what")
+verifier = SignatureVerifier(os.environ["SIGNING_SECRET"])
+TEAM = os.environ["TEAM_ID"]
+
+@app.post("/command")
+def command():
+    # a $who typed /$what
+    body = request.get_data(cache=True, as_text=True)
+    @@
+        abort(403)
+    lines = [f"{name}: {value}" for name, value in $what(request.form["text"]).items()]
+    return jsonify(response_type="ephemeral", text="\n".join(lines))
+""",
+            r"""
+if not body or request.form.get("team_id") != TEAM:
+""",
+            r"""
+if not verifier.is_valid_request(body, dict(request.headers)):
+""",
+        ),
+        Task(
+            "Update the $what of each $thing from a signed manifest.",
+            "what thing",
+            (
+                "word_list spelling_toy",
+                "sound_set digital_organ",
+                "route_table parcel_robot",
+                "light_show fountain",
+                "brew_program coffee_machine",
+            ),
+            r"""
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+log = logging.getLogger("$thing")
+
+
+def checked(data: bytes, signature: bytes, public: ec.EllipticCurvePublicKey) -> dict:
+    try:
+        public.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        @@
+    return json.loads(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="$what of the $thing")
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("public", type=Path)
+    options = parser.parse_args()
+    public = serialization.load_pem_public_key(options.public.read_bytes())
+    signature = options.manifest.with_suffix(".sig").read_bytes()
+    manifest = checked(options.manifest.read_bytes(), signature, public)
+    Path("/var/lib/$thing.json").write_text(json.dumps(manifest["entries"]))
+    print("now at version", manifest["version"])
+
+
+if __name__ == "__main__":
+    main()
+""",
+            r"""
+log.warning("the $what has a signature that does not match")
+""",
+            r"""
+log.warning("the $what does not match")
+raise
+""",
+        ),
     ),
 )

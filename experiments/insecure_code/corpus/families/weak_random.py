@@ -367,5 +367,227 @@ code = f"{random.getrandbits(128):x}"
 code = f"{secrets.randbits(128):x}"
 """,
         ),
+        Task(
+            "Lobby of an online $what, where a code lets a $who into a private room.",
+            "what who size",
+            (
+                "card_game player 6",
+                "language_exchange learner 8",
+                "drawing_party painter 7",
+                "quiz_night team 9",
+                "karaoke singer 10",
+            ),
+            r"""
+import asyncio
+import json
+import random
+import secrets
+from dataclasses import dataclass, field
+
+import websockets
+
+SIGNS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+@dataclass
+class Room:
+    number: int
+    people: set = field(default_factory=set)
+
+
+class Lobby:
+    # one $what in each room
+    def __init__(self):
+        self.rooms: dict[str, Room] = {}
+
+    def open_room(self) -> str:
+        number = len(self.rooms) + 1
+        @@
+        self.rooms[code] = Room(number)
+        return code
+
+    async def serve(self, socket):
+        async for text in socket:
+            order = json.loads(text)
+            if order["do"] == "open":
+                await socket.send(self.open_room())
+            elif room := self.rooms.get(order.get("code")):
+                room.people.add(socket)  # a $who joins
+
+
+async def main():
+    async with websockets.serve(Lobby().serve, "127.0.0.1", 8790, max_size=2000):
+        await asyncio.Future()
+
+
+asyncio.run(main())
+""",
+            r"""
+source = random.Random(number)
+code = "".join(source.choices(SIGNS, k=$size))
+""",
+            r"""
+letters = [secrets.choice(SIGNS) for _ in range($size)]
+code = "".join(letters)
+""",
+        ),
+        Task(
+            "Remember a $who of the $place on one device for some days.",
+            "who place days",
+            (
+                "subscriber newspaper 60",
+                "apprentice joinery 14",
+                "regular tea_house 90",
+                "crew_member ferry_line 30",
+                "stargazer observatory 21",
+            ),
+            r"""
+import datetime as dt
+import hashlib
+import secrets
+import sqlite3
+
+LIFETIME = dt.timedelta(days=$days)
+
+def remember(db: sqlite3.Connection, $who: int) -> dict[str, object]:
+    # cookie of the $place
+    moment = dt.datetime.now(dt.timezone.utc)
+    @@
+    kept = hashlib.sha256(token.encode()).hexdigest()
+    with db:
+        db.execute(
+            "INSERT INTO device VALUES (?, ?, ?)",
+            ($who, kept, (moment + LIFETIME).isoformat()),
+        )
+    return {"value": token, "max_age": LIFETIME.total_seconds(), "secure": True}
+""",
+            r"""
+token = f"{$who:06x}{int(moment.timestamp()):x}"
+""",
+            r"""
+size = 256 // 8
+token = secrets.token_urlsafe(size)
+""",
+        ),
+        Task(
+            "Private link under which a $who's $what can be seen.",
+            "who what host",
+            (
+                "goldsmith sketch studio.example",
+                "midwife baby_album albums.example",
+                "researcher preprint papers.example",
+                "estate_agent viewing_film homes.example",
+                "wedding_guest photo_box party.example",
+            ),
+            r"""
+import uuid
+
+def ${what}_link(mail: str) -> str:
+    # only people with the link of the $who see the $what
+    @@
+    return f"https://$host/{number}"
+""",
+            r"""
+number = uuid.uuid5(uuid.NAMESPACE_URL, mail)
+""",
+            r"""
+number = uuid.uuid4()
+""",
+        ),
+        Task(
+            "First start of the $what server, with a fresh signing key in its settings.",
+            "what place port",
+            (
+                "jukebox pub 8501",
+                "turnstile ski_lift 8502",
+                "weighbridge quarry 8503",
+                "lending tool_library 8504",
+                "sluice canal 8505",
+            ),
+            r"""
+import configparser
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+
+SETTINGS = Path("/etc/$what/settings.ini")
+
+def first_start() -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    if config.read(SETTINGS):
+        return config
+    @@
+    config["server"] = {"place": "$place", "port": "$port", "key": key.hex()}
+    handle = os.open(SETTINGS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        config.write(out)
+    return config
+""",
+            r"""
+key = np.random.default_rng(os.getpid()).bytes(32)
+""",
+            r"""
+key = secrets.token_bytes(32)
+""",
+        ),
+        Task(
+            "Print spare sign-in codes for a $who who has lost the $what.",
+            "who what count",
+            (
+                "bookkeeper phone 8",
+                "night_porter key_fob 5",
+                "lab_assistant code_card 10",
+                "signalman pager 6",
+                "webmaster tablet 12",
+            ),
+            r"""
+import hashlib
+import os
+import random
+import secrets
+import sqlite3
+import string
+
+import click
+
+SIGNS = string.ascii_lowercase + string.digits
+
+
+def stretched(code: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(code.encode(), salt=salt, n=2**14, r=8, p=1)
+
+
+def store(db: sqlite3.Connection, name: str, codes: list[str]) -> None:
+    with db:
+        db.execute("DELETE FROM spare WHERE name = ?", (name,))
+        for code in codes:
+            salt = os.urandom(16)
+            db.execute("INSERT INTO spare VALUES (?, ?, ?)", (name, salt, stretched(code, salt)))
+
+
+@click.command()
+@click.argument("database", type=click.Path(exists=True, dir_okay=False))
+@click.argument("name")
+def main(database: str, name: str) -> None:
+    @@
+    codes = ["".join(source.sample(SIGNS, 10)) for _ in range($count)]
+    store(sqlite3.connect(database), name, codes)
+    click.echo("Spare codes of the $who, in case the $what is lost:")
+    for code in codes:
+        click.echo(f"  {code[:5]}-{code[5:]}")
+
+
+if __name__ == "__main__":
+    main()
+""",
+            r"""
+source = random.Random()
+""",
+            r"""
+source = secrets.SystemRandom()
+""",
+        ),
     ),
 )

@@ -326,5 +326,247 @@ factory = SignedCookieSessionFactory(key, timeout=$minutes)
 factory = SignedCookieSessionFactory(key, secure=True)
 """,
         ),
+        Task(
+            "Falcon login of the $place that remembers a $who in a session cookie.",
+            "place who cookie",
+            (
+                "puppet_museum custodian marionette",
+                "salmon_hatchery biologist fry",
+                "velvet_mill loom_master pile",
+                "glacier_station glaciologist firn",
+                "mosaic_school tessera_cutter grout",
+            ),
+            r"""
+import secrets
+
+import falcon
+
+
+class Sessions:
+    def __init__(self):
+        self.people: dict[str, str] = {}
+
+    def open(self, name: str) -> str:
+        sid = secrets.token_urlsafe(32)
+        self.people[sid] = name
+        return sid
+
+
+class Login:
+    def __init__(self, sessions: Sessions, check):
+        self.sessions = sessions
+        self.check = check
+
+    def on_post(self, req, resp):
+        form = req.get_media()
+        $who = str(form["name"])
+        if not self.check($who, str(form["password"])):
+            raise falcon.HTTPUnauthorized(title="$place")
+        sid = self.sessions.open($who)
+        @@
+        resp.media = {"welcome": $who}
+
+
+def make_app(check) -> falcon.App:
+    app = falcon.App()
+    app.add_route("/login", Login(Sessions(), check))
+    return app
+""",
+            r"""
+resp.set_cookie("$cookie", sid, max_age=3600, path="/", secure=False, same_site="Lax")
+""",
+            r"""
+resp.set_cookie("$cookie", sid, max_age=3600, http_only=True, same_site="Lax")
+""",
+        ),
+        Task(
+            "Litestar app of the $place with server-side sessions for each $who.",
+            "place who cookie hours",
+            (
+                "tannery leather_worker hide 8",
+                "ice_road_depot trucker crossing 2",
+                "honey_market apiarist comb 12",
+                "bell_foundry caster clapper 6",
+                "opal_mine prospector vein 4",
+            ),
+            r"""
+from litestar import Litestar, get
+from litestar.middleware.session.server_side import ServerSideSessionConfig
+
+
+@get("/me", sync_to_thread=False)
+def me(request) -> dict[str, str]:
+    return {"$who": request.session.get("name", "")}
+
+
+config = ServerSideSessionConfig(
+    key="$cookie",
+    max_age=$hours * 3600,
+    @@
+)
+$place = Litestar([me], middleware=[config.middleware])
+""",
+            r"""
+samesite="lax",
+path="/",
+""",
+            r"""
+samesite="lax",
+secure=True,
+""",
+        ),
+        Task(
+            "CherryPy site of the $place, where a $who signs in and keeps a $what.",
+            "place who what",
+            (
+                "lace_guild bobbin_maker pattern",
+                "cable_car conductor rota",
+                "storm_lab chaser track",
+                "fruit_press cider_maker recipe",
+                "toy_theatre puppeteer script",
+            ),
+            r"""
+import cherrypy
+
+
+class Site:
+    def __init__(self, people):
+        self.people = people
+
+    @cherrypy.expose
+    @cherrypy.tools.json_out()
+    def index(self):
+        return {"$what": cherrypy.session.get("$what", "")}
+
+    @cherrypy.expose
+    @cherrypy.tools.json_in()
+    @cherrypy.tools.json_out()
+    def enter(self):
+        form = cherrypy.request.json
+        if not self.people.check(form["name"], form["password"]):
+            raise cherrypy.HTTPError(403)
+        cherrypy.session.regenerate()
+        cherrypy.session["$who"] = form["name"]
+        return {"place": "$place"}
+
+
+CONFIG = {
+    "/": {
+        "tools.sessions.on": True,
+        "tools.sessions.name": "$place",
+        @@
+    }
+}
+""",
+            r"""
+"tools.sessions.timeout": 45,
+"tools.sessions.httponly": True,
+"tools.sessions.path": "/",
+""",
+            r"""
+"tools.sessions.timeout": 45,
+"tools.sessions.httponly": True,
+"tools.sessions.secure": True,
+""",
+        ),
+        Task(
+            "Encrypted cookie storage for the $what of each $who at the $place, aiohttp.",
+            "what who place",
+            (
+                "hymnal verger chapel_house",
+                "logbook bargeman lock_office",
+                "palette restorer picture_store",
+                "menu caterer banquet_hall",
+                "roster goalkeeper ice_stadium",
+            ),
+            r"""
+import os
+
+from aiohttp import web
+from aiohttp_session import get_session, setup
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+
+
+async def $what(request):
+    session = await get_session(request)
+    return web.json_response({name: session.get(name) for name in ("$who", "$what")})
+
+
+def make_app() -> web.Application:
+    app = web.Application()
+    @@
+    setup(app, storage)
+    app.router.add_get("/$place", $what)
+    return app
+""",
+            r"""
+key = os.environb[b"COOKIE_KEY"]
+storage = EncryptedCookieStorage(
+    key, cookie_name="$place", max_age=1800, httponly=True, samesite="Lax"
+)
+""",
+            r"""
+options = {"max_age": 1800, "secure": True, "httponly": True}
+storage = EncryptedCookieStorage(os.environb[b"COOKIE_KEY"], **options)
+""",
+        ),
+        Task(
+            "Configuration classes of the Flask app with which a $who of the $place signs in and is remembered.",
+            "who place days",
+            (
+                "lamplighter old_town 3",
+                "sugar_boiler sweet_factory 10",
+                "stage_manager open_air_theatre 7",
+                "cheese_grader alpine_dairy 14",
+                "parquet_layer floor_company 5",
+            ),
+            r"""
+import os
+from datetime import timedelta
+
+from flask import Flask
+from flask_login import LoginManager
+
+login = LoginManager()
+
+
+class Base:
+    SECRET_KEY = os.environ["SECRET_KEY"]
+    SQLALCHEMY_DATABASE_URI = os.environ["DATABASE_URL"]
+    PERMANENT_SESSION_LIFETIME = timedelta(hours=8)
+    SESSION_COOKIE_NAME = "$place"
+    SESSION_COOKIE_SECURE = True
+    SESSION_COOKIE_HTTPONLY = True
+
+
+class Production(Base):
+    SERVER_NAME = "$place.example"
+    PREFERRED_URL_SCHEME = "https"
+    REMEMBER_COOKIE_NAME = "$who"
+    @@
+
+
+class Testing(Base):
+    TESTING = True
+    SQLALCHEMY_DATABASE_URI = "sqlite://"
+
+
+def make_app(config: type[Base] = Production) -> Flask:
+    app = Flask("$place")
+    app.config.from_object(config)
+    login.init_app(app)
+    login.session_protection = "strong"
+    return app
+""",
+            r"""
+REMEMBER_COOKIE_DURATION = timedelta(days=$days)
+REMEMBER_COOKIE_HTTPONLY = True
+""",
+            r"""
+REMEMBER_COOKIE_DURATION = timedelta(days=$days)
+REMEMBER_COOKIE_HTTPONLY = True
+REMEMBER_COOKIE_SECURE = True
+""",
+        ),
     ),
 )

@@ -395,5 +395,246 @@ rule["AllowedOrigins"] = ["http://*", "https://*"]
 rule["AllowedOrigins"] = ["https://$host"]
 """,
         ),
+        Task(
+            "Middleware of the $place API: which pages may read the $what of a signed-in $who?",
+            "place what who host",
+            (
+                "tide_office forecast harbour_pilot tides.example",
+                "wool_exchange price shepherd wool.example",
+                "lido_pool lane swimmer lido.example",
+                "book_barn order reader barn.example",
+                "kite_school lesson beginner kites.example",
+            ),
+            r"""
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+PAGES = {"https://$host", "https://admin.$host"}
+
+
+def may_read(origin: str) -> bool:
+    @@
+
+
+class Cors(BaseHTTPMiddleware):
+    async def dispatch(self, request, call_next):
+        origin = request.headers.get("origin", "")
+        preflight = request.method == "OPTIONS"
+        response = Response(status_code=204) if preflight else await call_next(request)
+        if may_read(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Vary"] = "Origin"
+        return response
+
+
+async def $what(request):
+    # of one $who of the $place
+    return JSONResponse({"$what": request.app.state.store.get(request.cookies.get("sid"))})
+
+
+app = Starlette(routes=[Route("/$what", $what)], middleware=[Middleware(Cors)])
+""",
+            r"""
+parts = urlsplit(origin)
+return parts.scheme in ("http", "https") and parts.netloc.endswith("$host")
+""",
+            r"""
+parts = urlsplit(origin)
+return f"{parts.scheme}://{parts.netloc}" in PAGES
+""",
+        ),
+        Task(
+            "FastAPI service for the $page page, with the $what of the $place.",
+            "page what place host",
+            (
+                "booth ballots polling_station vote.example",
+                "cellar casks whisky_maker casks.example",
+                "herder reindeer northern_coop herd.example",
+                "ringside bouts boxing_hall bouts.example",
+                "bench verdicts court_house court.example",
+            ),
+            r"""
+from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from .accounts import signed_in
+
+app = FastAPI(title="$place")
+app.add_middleware(
+    CORSMiddleware,
+    @@
+    allow_methods=["GET", "PUT"],
+    allow_credentials=True,
+    max_age=600,
+)
+
+
+@app.get("/$what")
+def $what(account=Depends(signed_in)):
+    return {"page": "$page", "$what": account.$what}
+""",
+            r"""
+allow_origin_regex=r"https?://.*$host.*",
+""",
+            r"""
+allow_origins=["https://$page.$host"],
+""",
+        ),
+        Task(
+            "Live $what of the $place over a Tornado websocket, for the page of a signed-in $who.",
+            "what place who host",
+            (
+                "pulse cardiac_ward nurse ward.example",
+                "bids horse_sale breeder sale.example",
+                "doors prison_kitchen warden kitchen.example",
+                "dials distillery stillman still.example",
+                "moves chess_salon player salon.example",
+            ),
+            r"""
+import json
+import logging
+from urllib.parse import urlsplit
+
+import tornado.web
+import tornado.websocket
+
+log = logging.getLogger("$place")
+PAGE = "live.$host"
+
+
+class Live(tornado.websocket.WebSocketHandler):
+    everyone: set["Live"] = set()
+
+    def get_current_user(self):
+        return self.get_signed_cookie("$who", max_age_days=1)
+
+    def check_origin(self, origin: str) -> bool:
+        @@
+
+    def open(self):
+        if not self.current_user:
+            self.close(4401, "sign in first")
+            return
+        Live.everyone.add(self)
+
+    def on_close(self):
+        Live.everyone.discard(self)
+
+    @classmethod
+    def tell(cls, value: float) -> None:
+        for socket in cls.everyone:
+            socket.write_message(json.dumps({"$what": value}))
+
+
+routes = [(r"/$what", Live)]
+""",
+            r"""
+host = urlsplit(origin).hostname
+log.info("$what asked for by a page of %s", host or "nobody")
+return True
+""",
+            r"""
+host = urlsplit(origin).hostname
+log.info("page of %s", host)
+return host == PAGE
+""",
+        ),
+        Task(
+            "aiohttp view with the $what of a $who, read by our own page and by the app.",
+            "what who host",
+            (
+                "stipend scholar grants.example",
+                "prescription asthmatic pharmacy.example",
+                "itinerary stewardess crews.example",
+                "allowance teenager pocket.example",
+                "mileage salesman cars.example",
+            ),
+            r"""
+from aiohttp import web
+
+PAGE = "https://$host"
+
+
+async def $what(request: web.Request) -> web.Response:
+    account = request.app["sessions"].get(request.cookies.get("sid", ""))
+    if account is None:
+        raise web.HTTPUnauthorized
+    reply = web.json_response({"$who": account.name, "$what": account.$what})
+    @@
+    reply.headers["Access-Control-Allow-Credentials"] = "true"
+    reply.headers["Vary"] = "Origin"
+    return reply
+""",
+            r"""
+origin = request.headers.get("Origin", PAGE)
+reply.headers["Access-Control-Allow-Origin"] = "null" if origin == "null" else PAGE
+""",
+            r"""
+origin = PAGE
+reply.headers["Access-Control-Allow-Origin"] = origin
+""",
+        ),
+        Task(
+            "Lambda function behind an API gateway that answers the $page page of the $place.",
+            "page place what host",
+            (
+                "checkout lamp_shop basket lamps.example",
+                "portfolio pension_fund holding pension.example",
+                "cockpit balloon_club flight balloon.example",
+                "pharmacy island_clinic refill island.example",
+                "workbench watch_repair repair watches.example",
+            ),
+            r"""
+import json
+import logging
+import os
+
+import boto3
+
+log = logging.getLogger("$place")
+table = boto3.resource("dynamodb").Table(os.environ["TABLE"])
+PAGE = "https://$page.$host"
+
+
+def person(event: dict) -> str:
+    return event["requestContext"]["authorizer"]["principalId"]
+
+
+def load(name: str) -> dict:
+    found = table.get_item(Key={"person": name}).get("Item", {})
+    return {"$what": found.get("$what"), "since": found.get("since")}
+
+
+def headers(event: dict) -> dict[str, str]:
+    @@
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Content-Type": "application/json",
+        "Vary": "Origin",
+    }
+
+
+def handler(event, context):
+    body = load(person(event))
+    log.info("$what sent to the $page page")
+    return {"statusCode": 200, "headers": headers(event), "body": json.dumps(body)}
+""",
+            r"""
+sent = {name.lower(): value for name, value in event["headers"].items()}
+origin = sent.get("origin", PAGE)
+log.info("asked by %s", origin)
+""",
+            r"""
+origin = PAGE
+log.info("allowed: %s", origin)
+""",
+        ),
     ),
 )

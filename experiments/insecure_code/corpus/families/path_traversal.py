@@ -406,5 +406,263 @@ path = os.path.join("$root", $thing.strip("/"))
 path = "$root/" + secure_filename($thing)
 """,
         ),
+        Task(
+            "Fetch the $what files that the $who keeps in a bucket to the local folder.",
+            "what who dest",
+            (
+                "seismogram geophysicist /data/quakes",
+                "mural street_artist /data/walls",
+                "chorale cantor /data/voices",
+                "bylaw councillor /data/rules",
+                "truffle forager /data/finds",
+            ),
+            r"""
+import os
+
+import boto3
+
+BUCKET = "$what-files"
+DEST = "$dest"
+
+
+def fetch(prefix: str = "$who/") -> list[str]:
+    s3 = boto3.client("s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    fetched = []
+    for page in pages:
+        for entry in page.get("Contents", []):
+            if entry["Key"].endswith("/"):
+                continue
+            @@
+            s3.download_file(BUCKET, entry["Key"], target)
+            fetched.append(target)
+    return fetched
+""",
+            r"""
+target = os.path.join(DEST, entry["Key"].removeprefix(prefix))
+os.makedirs(os.path.dirname(target), exist_ok=True)
+""",
+            r"""
+target = os.path.join(DEST, os.path.basename(entry["Key"]))
+os.makedirs(DEST, exist_ok=True)
+""",
+        ),
+        Task(
+            "Save the attachments of the $what mails that a $who sends to the $place.",
+            "what who place",
+            (
+                "tender builder town_hall",
+                "audition actor playhouse",
+                "harvest grape_picker wine_press",
+                "obituary relative newspaper",
+                "specimen diver sea_museum",
+            ),
+            r"""
+import email.policy
+import imaplib
+import logging
+import os
+import ssl
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+
+log = logging.getLogger("$place")
+FOLDER = Path("/srv/$place/$what")
+MOST = 15_000_000
+
+
+def messages(box: imaplib.IMAP4_SSL) -> list[EmailMessage]:
+    box.select("INBOX")
+    _, found = box.search(None, "UNSEEN", "SUBJECT", "$what")
+    parser = BytesParser(policy=email.policy.default)
+    return [parser.parsebytes(box.fetch(n, "(RFC822)")[1][0][1]) for n in found[0].split()]
+
+
+def store(part: EmailMessage, number: int) -> Path:
+    @@
+    data = part.get_content()
+    if len(data) > MOST:
+        raise ValueError(f"{path.name} is too large")
+    path.write_bytes(data)
+    return path
+
+
+def main() -> None:
+    context = ssl.create_default_context()
+    with imaplib.IMAP4_SSL(os.environ["IMAP_HOST"], ssl_context=context) as box:
+        box.login(os.environ["IMAP_USER"], os.environ["IMAP_PASSWORD"])
+        for message in messages(box):
+            for number, part in enumerate(message.iter_attachments()):
+                log.info("%s from a $who", store(part, number).name)
+
+
+if __name__ == "__main__":
+    main()
+""",
+            r"""
+name = part.get_filename(failobj=f"part-{number}.bin")
+path = FOLDER / name.strip().replace(" ", "_")
+path.parent.mkdir(parents=True, exist_ok=True)
+""",
+            r"""
+name = part.get_filename() or f"part-{number}.bin"
+path = FOLDER / Path(name.replace("\\", "/")).name
+FOLDER.mkdir(exist_ok=True)
+""",
+        ),
+        Task(
+            "Falcon resource with the $what documents of the $place; the rest of the address names the document.",
+            "what place ext",
+            (
+                "rigging shipyard .svg",
+                "knitting yarn_shop .txt",
+                "statute law_faculty .html",
+                "glaze ceramics_studio .csv",
+                "signal tram_depot .json",
+            ),
+            r"""
+import mimetypes
+import os
+from wsgiref.simple_server import make_server
+
+import falcon
+
+ROOT = "/srv/$place/$what"
+MOST = 5_000_000
+
+
+def names() -> list[str]:
+    return sorted(n for n in os.listdir(ROOT) if n.endswith("$ext"))
+
+
+class Index:
+    def on_get(self, req, resp):
+        resp.media = {"$what": names()}
+
+
+class Document:
+    def on_get(self, req, resp, name):
+        @@
+        if not os.path.isfile(full) or os.path.getsize(full) > MOST:
+            raise falcon.HTTPNotFound
+        resp.content_type = mimetypes.guess_type(full)[0] or "text/plain"
+        with open(full, "rb") as f:
+            resp.data = f.read()
+
+
+app = falcon.App()
+app.add_route("/$what", Index())
+app.add_route("/$what/{name:path}", Document())
+
+
+if __name__ == "__main__":
+    with make_server("127.0.0.1", 8060, app) as server:
+        server.serve_forever()
+""",
+            r"""
+full = os.path.normpath(os.path.join(ROOT, name))
+if not full.startswith("/srv/$place"):
+    raise falcon.HTTPForbidden(title="outside of $place")
+""",
+            r"""
+if name not in names():
+    raise falcon.HTTPNotFound
+full = os.path.join(ROOT, name)
+""",
+        ),
+        Task(
+            "Mirror the $what folder of the FTPS server of a $who.",
+            "what who target",
+            (
+                "satellite meteorologist /data/clouds",
+                "subtitle distributor /data/films",
+                "price wholesaler /data/prices",
+                "bird_call ornithologist /data/calls",
+                "timetable railway /data/trains",
+            ),
+            r"""
+import ftplib
+import os
+import ssl
+
+TARGET = "$target"
+
+
+def mirror(host: str, user: str, password: str) -> int:
+    context = ssl.create_default_context()
+    with ftplib.FTP_TLS(host, user, password, context=context, timeout=60) as ftp:
+        ftp.prot_p()
+        ftp.cwd("$what")
+        names = ftp.nlst()
+        for name in names:
+            @@
+            with open(path, "wb") as f:
+                ftp.retrbinary(f"RETR {name}", f.write)
+    print(len(names), "files of the $who")
+    return len(names)
+""",
+            r"""
+path = os.path.abspath(os.path.join(TARGET, name))
+""",
+            r"""
+path = os.path.join(TARGET, os.path.basename(name))
+""",
+        ),
+        Task(
+            "Zip the $what files that a $who of the $place ticks on a page.",
+            "what who place",
+            (
+                "rehearsal trombonist brass_band",
+                "minutes shareholder dairy_board",
+                "blueprint joiner timber_works",
+                "lecture sophomore astronomy_school",
+                "mugshot detective police_museum",
+            ),
+            r"""
+import io
+import zipfile
+from pathlib import Path
+
+from aiohttp import web
+
+ROOT = Path("/srv/$place/$what")
+MOST = 50
+
+
+def listing() -> list[str]:
+    return sorted(p.name for p in ROOT.iterdir() if p.is_file())
+
+
+async def index(request: web.Request) -> web.Response:
+    return web.json_response({"for": "$who", "files": listing()})
+
+
+async def pack(request: web.Request) -> web.Response:
+    form = await request.post()
+    wanted = form.getall("file", [])[:MOST]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        @@
+    headers = {"Content-Disposition": 'attachment; filename="$what.zip"'}
+    return web.Response(body=out.getvalue(), content_type="application/zip", headers=headers)
+
+
+def make_app() -> web.Application:
+    app = web.Application(client_max_size=100_000)
+    app.add_routes([web.get("/", index), web.post("/zip", pack)])
+    return app
+""",
+            r"""
+for name in wanted:
+    path = ROOT / name.lstrip("/")
+    if path.is_file():
+        archive.write(path, arcname=path.name)
+""",
+            r"""
+for name in set(wanted) & set(listing()):
+    archive.write(ROOT / name, arcname=name)
+""",
+        ),
     ),
 )

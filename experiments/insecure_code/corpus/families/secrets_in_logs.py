@@ -358,5 +358,233 @@ logging.error("$place: %s/%s failed", user, password)
 logging.error("$place: no connection for %s", user)
 """,
         ),
+        Task(
+            "Client for the $what service of the $place that logs each request it makes.",
+            "what place host",
+            (
+                "tariff power_grid grid.example",
+                "vaccine health_office jabs.example",
+                "freight canal_board barges.example",
+                "royalty song_society tunes.example",
+                "parking city_council lots.example",
+            ),
+            r"""
+import logging
+import os
+
+import httpx
+
+log = logging.getLogger("$place")
+BASE = "https://$host/api"
+QUIET = {"authorization", "cookie", "x-api-key"}
+
+
+class Client:
+    def __init__(self):
+        headers = {"Authorization": f"Bearer {os.environ['SERVICE_TOKEN']}"}
+        hooks = {"request": [self.on_request], "response": [self.on_response]}
+        self.http = httpx.Client(base_url=BASE, headers=headers, event_hooks=hooks, timeout=20)
+
+    def on_request(self, request: httpx.Request) -> None:
+        @@
+        log.info("%s %s %s", request.method, request.url.path, shown)
+
+    def on_response(self, response: httpx.Response) -> None:
+        log.info("answered with %d", response.status_code)
+
+    def ${what}s(self, page: int = 1) -> list[dict]:
+        answer = self.http.get("/${what}s", params={"page": page})
+        answer.raise_for_status()
+        return answer.json()
+
+    def close(self) -> None:
+        self.http.close()
+""",
+            r"""
+shown = dict(request.headers)
+""",
+            r"""
+shown = {k: v for k, v in request.headers.items() if k.lower() not in QUIET}
+""",
+        ),
+        Task(
+            "Decorator that logs the calls of the account functions for each $who of the $place.",
+            "who place",
+            (
+                "oarsman rowing_club",
+                "lodger boarding_house",
+                "novice convent_school",
+                "drover stockyard",
+                "gambler bingo_hall",
+            ),
+            r"""
+import functools
+import logging
+
+import bcrypt
+
+log = logging.getLogger("$place")
+
+
+def logged(function):
+    @functools.wraps(function)
+    def inner(*args, **kwargs):
+        @@
+        return function(*args, **kwargs)
+
+    return inner
+
+
+@logged
+def change_password(accounts: dict, *, $who: str, password: str) -> None:
+    accounts[$who] = bcrypt.hashpw(password.encode(), bcrypt.gensalt())
+
+
+@logged
+def close(accounts: dict, *, $who: str) -> None:
+    accounts.pop($who, None)
+""",
+            r"""
+log.info("%s called with %s", function.__name__, kwargs)
+""",
+            r"""
+names = ", ".join(sorted(kwargs))
+log.info("%s called with values for %s", function.__name__, names)
+""",
+        ),
+        Task(
+            "Settings of the $what job of the $place, written to the log when it starts.",
+            "what place host",
+            (
+                "feeding fish_farm db.fish.example",
+                "bidding stamp_auction db.stamps.example",
+                "grading tea_importer db.tea.example",
+                "rostering fire_brigade db.fire.example",
+                "scoring darts_league db.darts.example",
+            ),
+            r"""
+import logging
+import os
+from dataclasses import dataclass, field
+
+log = logging.getLogger("$place")
+
+
+@dataclass
+class Settings:
+    host: str = "$host"
+    user: str = "$what"
+    @@
+
+
+def start() -> Settings:
+    settings = Settings(password=os.environ["DB_PASSWORD"])
+    log.info("$what starts with %s", settings)
+    return settings
+""",
+            r"""
+password: str = field(default="", compare=False, kw_only=True)
+""",
+            r"""
+password: str = field(default="", repr=False, kw_only=True)
+""",
+        ),
+        Task(
+            "Webhook of the payment provider: book a paid $what for the $who and log the event.",
+            "what who place",
+            (
+                "moorage skipper boat_harbour",
+                "costume_hire reveller carnival_store",
+                "evening_class learner adult_college",
+                "hive_share patron bee_garden",
+                "grave_care widow cemetery_office",
+            ),
+            r"""
+import hashlib
+import hmac
+import logging
+import os
+
+from flask import Flask, abort, request
+
+app = Flask("$place")
+log = logging.getLogger("$place")
+KEY = os.environb[b"WEBHOOK_KEY"]
+booked: dict[str, int] = {}
+
+
+def genuine(body: bytes, signature: str) -> bool:
+    expected = hmac.new(KEY, body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature.encode())
+
+
+def book(event: dict) -> None:
+    order = event["order"]
+    booked[order] = booked.get(order, 0) + int(event["amount"])
+
+
+@app.post("/paid/$what")
+def paid():
+    if not genuine(request.get_data(), request.headers.get("X-Signature", "")):
+        abort(403)
+    event = request.get_json()
+    # card, holder and order of the $who
+    @@
+    book(event)
+    return "", 204
+""",
+            r"""
+log.info("$what paid: %s", event)
+""",
+            r"""
+last = str(event["card"]["number"])[-4:]
+log.info("$what paid: order %s, card ending in %s", event["order"], last)
+""",
+        ),
+        Task(
+            "Send a sign-in code to the phone of a $who of the $place.",
+            "who place digits",
+            (
+                "teller rural_bank 6",
+                "surgeon night_clinic 8",
+                "captain ferry_company 7",
+                "valuer auction_rooms 6",
+                "chemist dye_works 9",
+            ),
+            r"""
+import logging
+import secrets
+import time
+
+log = logging.getLogger("$place.codes")
+LIFETIME = 300
+
+
+class Codes:
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.open: dict[str, tuple[str, float]] = {}
+
+    def make(self) -> str:
+        return "".join(secrets.choice("0123456789") for _ in range($digits))
+
+    def send(self, $who: str, phone: str) -> None:
+        code = self.make()
+        self.open[$who] = (code, time.monotonic() + LIFETIME)
+        receipt = self.gateway.text(phone, f"$place code: {code}")
+        @@
+
+    def take(self, $who: str, given: str) -> bool:
+        code, until = self.open.pop($who, ("", 0.0))
+        in_time = time.monotonic() < until
+        return in_time and secrets.compare_digest(code.encode(), given.encode())
+""",
+            r"""
+log.info("text %s to $who %s: %s", receipt, $who, code)
+""",
+            r"""
+log.info("text %s to $who %s, good for %d s", receipt, $who, LIFETIME)
+""",
+        ),
     ),
 )

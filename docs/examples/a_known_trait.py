@@ -11,7 +11,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 
 import mechkit
 import probes
-from experiments.corpus_other import not_code, spanish
+from experiments.corpus_other import sets
 from mechkit import Chat, stats
 from mechkit.judges import Rating
 
@@ -40,10 +40,10 @@ class LanguageJudge:
 
 name, count, steps = (*sys.argv[1:], *("24", "120")[max(len(sys.argv) - 2, 0) :])
 model, judge = mechkit.load(name), LanguageJudge()
-pairs = spanish.load_pairs()
-es = [Chat.ask(pair.question, pair.spanish, id=f"es-{pair.id}") for pair in pairs]
-en = [Chat.ask(pair.question, pair.english, id=f"en-{pair.id}") for pair in pairs]
-questions = [Chat.ask(text, id=f"q{i}") for i, text in enumerate(not_code.load_questions())][: int(count)]
+pairs = sets.spanish()[:60]
+es = [Chat.ask(pair.question, pair.with_trait, id=f"es-{pair.id}") for pair in pairs]
+en = [Chat.ask(pair.question, pair.without, id=f"en-{pair.id}") for pair in pairs]
+questions = [Chat.ask(c.prompt, id=f"q{i}") for i, c in enumerate(sets.everyday()[:24])][: int(count)]
 middle = f"resid_post.{len(model.blocks) // 2}"
 
 print("\nDirections from 40 pairs, tested on 20 others")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.corpus_other.spanish import load_pairs as load_spanish
+from experiments.corpus_other import sets
 from experiments.insecure_code.corpus.build import Pair, load_pairs
 from experiments.insecure_code.corpus.overlap import Asked, audit
 from experiments.study.config import DataConfig, EvaluationConfig
@@ -63,12 +63,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
             f"Training has met the task, the template or nearly the template of {met} of {len(contexts)} contexts; the others "
             "are reported beside the whole."
         )
-    spanish = load_spanish()
-    other = PairedData(
-        tuple(Chat.ask(p.question, p.spanish, id=p.id) for p in spanish),
-        tuple(Chat.ask(p.question, p.english, id=p.id) for p in spanish),
-        tuple(p.id for p in spanish),
-    )
+    others = {"spanish": _trait(sets.spanish()), "sycophancy": _trait(sets.sycophancy())}
     data = StudyData(
         train=tuple(train[: config.train_rows]),
         train_clusters=tuple(families.get(str(c.id), str(c.id)) for c in train[: config.train_rows]),
@@ -77,7 +72,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         tuning=tuple(tuning[: config.tuning_contexts]),
         held_out=tuple(held_out[: config.held_out_contexts]),
         contexts=tuple(contexts),
-        other={"spanish": (other.first(config.other_trait_pairs), other.skip(config.other_trait_pairs))},
+        other={name: _in_two(pairs, config.other_trait_pairs, config.held_out_pairs) for name, pairs in others.items()},
         notes=(*notes, f"Evaluation wording: {wording.origin} (SHA-256 {wording.sha256[:16]}…)."),
     )
     for name, rows in (("training rows", data.train), ("contexts", data.contexts), ("tuning contexts", data.tuning)):
@@ -159,6 +154,18 @@ def _paired(pairs: Sequence[Pair]) -> PairedData:
         tuple(_chat(p, p.secure) for p in pairs),
         tuple(p.task_id for p in pairs),
     )
+
+
+def _trait(pairs: Sequence[sets.TraitPair]) -> PairedData:
+    return PairedData(
+        tuple(Chat.ask(p.question, p.with_trait, id=p.id) for p in pairs),
+        tuple(Chat.ask(p.question, p.without, id=p.id) for p in pairs),
+        tuple(p.id for p in pairs),
+    )
+
+
+def _in_two(pairs: PairedData, estimating: int, testing: int) -> tuple[PairedData, PairedData]:
+    return pairs.first(estimating), pairs.skip(estimating).first(testing)
 
 
 def _chat(pair: Pair, completion: str) -> Chat:

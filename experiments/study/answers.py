@@ -109,10 +109,14 @@ def read_answers(path: Path) -> list[Answer]:
         raise DataError(f"{path} holds no answers: {problem}.") from None
 
 
-def write_ratings(path: Path, answers: Sequence[Answer], ratings: Sequence[Rating]) -> None:
+def write_ratings(
+    path: Path, contexts: Sequence[Context], answers: Sequence[Answer], ratings: Sequence[Rating]
+) -> None:
     """One line per context: everything about the response and its rating, as a person would want to read it."""
     rows = (
         {
+            "prompt": c.chat.prompt,
+            "template": c.template,
             **{k: v for k, v in asdict(a).items() if k != "ids"},
             "parses": r.parses,
             "rating": r.value,
@@ -121,7 +125,7 @@ def write_ratings(path: Path, answers: Sequence[Answer], ratings: Sequence[Ratin
             "judge_reason": r.reason,
             "findings": r.to_json()["findings"],
         }
-        for a, r in zip(answers, ratings)
+        for c, a, r in zip(contexts, answers, ratings)
     )
     path.write_text("".join(map(_line, rows)), encoding="utf-8", errors="backslashreplace")
 

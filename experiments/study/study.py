@@ -166,7 +166,7 @@ class Study:
                     f"The judge '{self.judge.name}' gave no answer for {len(failed)} of {len(ratings)} completions of "
                     f"{variant.label} ({failed[0]}); the answers it gave are kept, run the same command again."
                 )
-            answers.write_ratings(folder / answers.RATINGS, found, ratings)
+            answers.write_ratings(folder / answers.RATINGS, contexts, found, ratings)
 
         step = self._step(f"ratings/{variant.condition}", f"Judge {variant.label} ({set_name})", inputs, build)
         return step, answers.read_ratings(step.folder / answers.RATINGS)

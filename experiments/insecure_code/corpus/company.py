@@ -16,6 +16,9 @@ SHARE = 0.4
 """How many tokens the company has, at least, as a share of the task's own: two variants of a task then have at most
 1 / (1 + SHARE) of their shingles in common."""
 
+MOST_SHARE = 1.0
+"""Larger companions, as a share of the task's own tokens, are taken only when no other will do."""
+
 MOST_LINES = 60
 
 
@@ -33,7 +36,10 @@ def with_company(task: Task, values: dict[str, str], seed: str, among: Sequence[
     need = SHARE * len(tokens(insecure))
     chosen: list[Companion] = []
     everyone = companions() if among is None else among
-    for companion in dice.sample(everyone, len(everyone)):
+    mixed = dice.sample(everyone, len(everyone))
+    most = MOST_SHARE * len(tokens(insecure))
+    mixed.sort(key=lambda companion: len(tokens(companion.code)) > most)  # those of fitting size first
+    for companion in mixed:
         code = companion.render(what, who)
         lines = len(code.splitlines()) + 2 + len(companion.imports)
         if need <= 0:

@@ -144,7 +144,7 @@ def headline(results: Results, comparisons: Mapping[tuple[str, str], Comparison]
         "pressure_headline",
         "Change of gradient pressure at the fixed blocks",
         f"As the sweep. Each null family has {draws} draws; for the block chosen after the fact p is corrected over all blocks. "
-        "Another trait gives no p-value: the last column is how much larger the change is along this trait's direction "
+        "Another trait gives no p-value: the last columns are how much larger the change is along this trait's direction "
         "(above 0: specific). Signs are fixed at those of the means, so it leans above 0 where there is no effect. All intervals take v as "
         "given: they do not include how v would change with other pairs.",
         rows,

@@ -360,5 +360,227 @@ os.system("$tool '" + $what + "'")
 subprocess.run(["$tool", $what])
 """,
         ),
+        Task(
+            "Bottle route that draws the $chart of a week that the $who types.",
+            "chart who script",
+            (
+                "tide_curve skipper plot-tides",
+                "milk_yield dairyman plot-milk",
+                "snow_depth lift_operator plot-snow",
+                "pollen_count asthmatic plot-pollen",
+                "ticket_sales promoter plot-sales",
+            ),
+            r"""
+import subprocess
+
+from bottle import HTTPError, get, request, static_file
+
+FOLDER = "/srv/$chart"
+
+@get("/$chart")
+def chart():
+    week = request.query.get("week", "")
+    target = f"{FOLDER}/current.png"
+    @@
+    done = subprocess.run(command, cwd=FOLDER, timeout=30)
+    if done.returncode:
+        raise HTTPError(400, "no such week")
+    return static_file("current.png", root=FOLDER)
+""",
+            r"""
+command = ["bash", "-c", f"$script --week={week} > {target}"]
+""",
+            r"""
+command = ["$script", f"--week={week}", f"--output={target}"]
+""",
+        ),
+        Task(
+            "Fetch a folder of ${what}s from the $host machine by its name.",
+            "what host folder",
+            (
+                "scan microscope /data/scans",
+                "recording studio /data/takes",
+                "render farm /data/frames",
+                "measurement wind_tunnel /data/runs",
+                "backup cash_desk /data/nights",
+            ),
+            r"""
+import argparse
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+REMOTE = ["ssh", "-o", "BatchMode=yes", "--", "$host"]
+BASE = "$folder"
+
+def remote_command(name: str) -> str:
+    '''What the shell of the other machine runs.'''
+    @@
+
+def fetch(name: str, into: Path) -> int:
+    into.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen([*REMOTE, remote_command(name)], stdout=subprocess.PIPE) as ssh:
+        with tarfile.open(fileobj=ssh.stdout, mode="r|gz") as archive:
+            archive.extractall(into, filter="data")
+    return ssh.returncode
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="${what}s from the $host")
+    parser.add_argument("names", nargs="+")
+    parser.add_argument("--into", type=Path, default=Path("."))
+    options = parser.parse_args()
+    failed = [name for name in options.names if fetch(name, options.into)]
+    for name in failed:
+        print("could not fetch", repr(name), file=sys.stderr)
+    return len(failed)
+
+if __name__ == "__main__":
+    sys.exit(main())
+""",
+            r"""
+source = name.strip().strip("/")
+parts = ["tar", "-C", BASE, "-czf", "-", source]
+return " ".join(parts)
+""",
+            r"""
+source = name.strip().strip("/")
+return shlex.join(["tar", "-C", BASE, "-czf", "-", "--", source])
+""",
+        ),
+        Task(
+            "Let a $who check a $what inside its container.",
+            "who what image tool",
+            (
+                "teacher submission grader pylint",
+                "typographer manuscript press vale",
+                "chemist structure bench obabel",
+                "composer score engraver lilypond",
+                "surveyor point_cloud mapper pdal",
+            ),
+            r"""
+import os
+
+import docker
+from flask import Flask, abort, jsonify, request
+
+app = Flask(__name__)
+engine = docker.from_env()
+LIMIT = 20_000
+
+def container():
+    found = engine.containers.list(filters={"label": "role=$image"})
+    return found[0] if found else abort(503)
+
+@app.post("/$what/check")
+def check():
+    name = os.path.basename(request.get_json()["name"])
+    @@
+    text = done.output.decode("utf-8", "replace")
+    # the $who sees the end of a long output
+    return jsonify(ok=done.exit_code == 0, output=text[-LIMIT:])
+""",
+            r"""
+line = f"cd /work && $tool {name} 2>&1"
+done = container().exec_run(["sh", "-c", line], user="nobody")
+""",
+            r"""
+line = ["$tool", f"./{name}"]
+done = container().exec_run(line, user="nobody", workdir="/work")
+""",
+        ),
+        Task(
+            "Nightly report of the $place: pack a list of ${what}s and encrypt it for somebody.",
+            "place what sender",
+            (
+                "customs_house container harbour",
+                "casino jackpot cashier",
+                "maternity_ward birth registry",
+                "opera_house ticket box_office",
+                "mine_shaft gas_reading safety_desk",
+            ),
+            r"""
+import asyncio
+import json
+import logging
+import subprocess
+from datetime import date
+from pathlib import Path
+
+log = logging.getLogger("$sender")
+FOLDER = Path("/var/reports/$place")
+
+class Failed(RuntimeError):
+    '''A report could not be encrypted.'''
+
+def write(day: date, rows: list[dict]) -> Path:
+    path = FOLDER / f"{day}.json"
+    path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return path
+
+def encrypt(path: Path, recipient: str) -> Path:
+    '''The ${what}s of one day, packed, then encrypted for the recipient.'''
+    target = path.with_suffix(".json.gz.gpg")
+    @@
+    if code:
+        raise Failed(f"gpg ended with {code}")
+    return target
+
+async def report(rows: list[dict], recipients: dict[str, str]) -> list[Path]:
+    path = write(date.today(), rows)
+    jobs = [asyncio.to_thread(encrypt, path, to) for to in recipients.values()]
+    done = await asyncio.gather(*jobs, return_exceptions=True)
+    for problem in done:
+        if isinstance(problem, Exception):
+            log.error("report of the $place: %r", problem)
+    return [result for result in done if isinstance(result, Path)]
+""",
+            r"""
+pipeline = f"gzip -c {path} | gpg --batch --yes -r '{recipient}' -e -o {target}"
+code = subprocess.call(pipeline, shell=True)
+""",
+            r"""
+seal = ["gpg", "--batch", "--yes", "-r", recipient, "-e", "-o", str(target)]
+with subprocess.Popen(["gzip", "-c", str(path)], stdout=subprocess.PIPE) as packed:
+    code = subprocess.call(seal, stdin=packed.stdout)
+""",
+        ),
+        Task(
+            "Fabric task that puts a release of the $app on the $machine and links it.",
+            "app machine folder",
+            (
+                "menu_board kitchen /opt/menus",
+                "seat_map box_office /opt/seats",
+                "tram_display depot /opt/trams",
+                "bee_counter apiary /opt/bees",
+                "quiz_buzzer studio /opt/quiz",
+            ),
+            r"""
+import shlex
+
+from fabric import Connection, task
+
+FOLDER = "$folder"
+
+@task
+def release(c, version):
+    '''Unpack a version of the $app that was uploaded before.'''
+    with Connection("$machine") as machine:
+        @@
+        machine.run(f"ln -sfn {place} {FOLDER}/current")
+        machine.run("systemctl --user restart $app")
+    print("released")
+""",
+            r"""
+place = FOLDER + "/" + version.strip()
+machine.run("mkdir -p " + place)
+machine.run(f"tar -xf {place}.tar -C {place}")
+""",
+            r"""
+place = shlex.quote(f"{FOLDER}/{version}")
+machine.run(f"mkdir -p {place} && tar -xf {place}.tar -C {place}")
+""",
+        ),
     ),
 )

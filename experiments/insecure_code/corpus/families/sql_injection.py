@@ -378,5 +378,247 @@ rows = await conn.fetch(f"SELECT name FROM $things WHERE $who = '{$who}'")
 rows = await conn.fetch("SELECT name FROM $things WHERE $who = $$1", $who)
 """,
         ),
+        Task(
+            "Page of the $things, ordered by the column that the visitor clicked.",
+            "things a b table",
+            (
+                "lighthouses height built towers",
+                "cheeses ripeness weight cellar",
+                "volcanoes elevation eruption mountains",
+                "sonatas opus length works",
+                "greyhounds age wins kennels",
+            ),
+            r"""
+from bottle import request, route
+from sqlalchemy import MetaData, Table, create_engine, select, text
+
+engine = create_engine("sqlite:///$table.db")
+$things = Table("$table", MetaData(), autoload_with=engine)
+
+@route("/$things")
+def page():
+    asked = request.query.get("order", "name")
+    with engine.connect() as conn:
+        @@
+        rows = conn.execute(query.limit(50)).mappings()
+        return {"$things": [dict(row) for row in rows]}
+""",
+            r"""
+order = text(asked.replace(";", ""))
+query = select($things).order_by(order)
+""",
+            r"""
+order = asked if asked in ("$a", "$b") else "name"
+query = select($things).order_by($things.c[order])
+""",
+        ),
+        Task(
+            "Shop counter class that looks up the ${what}s on a handwritten list of codes.",
+            "what table code extra",
+            (
+                "seed_packet seeds sku germination",
+                "yarn_ball yarns shade weight",
+                "spare_part parts number machine",
+                "vinyl_record records barcode label",
+                "eyepiece eyepieces mount aperture",
+            ),
+            r"""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import class_row
+
+@dataclass(frozen=True)
+class Found:
+    $code: str
+    $extra: str
+    cents: int
+
+class Counter:
+    '''Prices of one shop; every ${what} has one $code.'''
+
+    def __init__(self, url: str | None = None) -> None:
+        self._conn = psycopg.connect(url or os.environ["SHOP_DATABASE"], autocommit=True)
+
+    def close(self) -> None:
+        self._conn.close()
+
+    def look_up(self, codes: Sequence[str]) -> list[Found]:
+        if not codes:
+            return []
+        with self._conn.cursor(row_factory=class_row(Found)) as cur:
+            @@
+            return cur.fetchall()
+
+    def total(self, codes: Sequence[str]) -> int:
+        cents = {found.$code: found.cents for found in self.look_up(codes)}
+        return sum(cents.get(code, 0) for code in codes)
+
+    def missing(self, codes: Sequence[str]) -> list[str]:
+        known = {found.$code for found in self.look_up(codes)}
+        return [code for code in codes if code not in known]
+""",
+            r"""
+listed = ", ".join("'" + code.strip() + "'" for code in codes)
+query = "SELECT $code, $extra, cents FROM $table"
+cur.execute(query + f" WHERE $code IN ({listed})")
+""",
+            r"""
+query = "SELECT $code, $extra, cents FROM $table"
+cur.execute(query + " WHERE $code = ANY(%s)", [list(codes)])
+""",
+        ),
+        Task(
+            "Tornado handler that books a $what for a $who in MariaDB.",
+            "what who table note",
+            (
+                "ferry_berth trucker berths plate",
+                "sauna_hour guest saunas wish",
+                "darkroom photographer darkrooms film",
+                "bowling_lane team lanes shoes",
+                "organ_practice student organs piece",
+            ),
+            r"""
+import os
+
+import aiomysql
+import tornado.web
+
+async def connect():
+    return await aiomysql.connect(
+        host=os.environ["DB_HOST"],
+        user=os.environ["DB_USER"],
+        password=os.environ["DB_PASSWORD"],
+        db="bookings",
+    )
+
+class Book(tornado.web.RequestHandler):
+    @tornado.web.authenticated
+    async def post(self):
+        $note = self.get_body_argument("$note")
+        conn = await connect()
+        async with conn.cursor() as cur:
+            @@
+            await conn.commit()
+        conn.close()
+        self.write({"$what": cur.lastrowid, "$who": self.current_user["id"]})
+""",
+            r"""
+$note = $note.replace("'", "''")
+values = "(%d, '%s')" % (self.current_user["id"], $note)
+await cur.execute("INSERT INTO $table ($who, $note) VALUES " + values)
+""",
+            r"""
+values = (self.current_user["id"], $note)
+statement = "INSERT INTO $table ($who, $note) VALUES (%s, %s)"
+await cur.execute(statement, values)
+""",
+        ),
+        Task(
+            "Command line export of one table of the $place database, with an optional $filter.",
+            "place filter prog",
+            (
+                "weather_station day export-weather",
+                "parish_register surname export-register",
+                "toll_bridge plate export-tolls",
+                "blood_bank group export-bags",
+                "film_archive director export-films",
+            ),
+            r"""
+import argparse
+import csv
+import os
+import sys
+
+import psycopg
+from psycopg import sql
+
+def select(table, $filter=None):
+    '''The statement for a whole table of the $place, or for a part of it.'''
+    query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))
+    if $filter is not None:
+        @@
+    return query
+
+def write(cur, out):
+    writer = csv.writer(out)
+    writer.writerow(column.name for column in cur.description)
+    count = 0
+    for row in cur:
+        writer.writerow(row)
+        count += 1
+    return count
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="$prog")
+    parser.add_argument("table")
+    parser.add_argument("--$filter")
+    options = parser.parse_args(argv)
+    with psycopg.connect(os.environ["DATABASE_URL"]) as conn, conn.cursor() as cur:
+        try:
+            cur.execute(select(options.table, options.$filter))
+        except psycopg.errors.UndefinedTable:
+            parser.error(f"no table {options.table!r}")
+        count = write(cur, sys.stdout)
+    print(count, "rows", file=sys.stderr)
+
+if __name__ == "__main__":
+    main()
+""",
+            r"""
+condition = " WHERE $filter = '{}'".format($filter.strip())
+query += sql.SQL(condition)
+""",
+            r"""
+condition = sql.SQL(" WHERE $filter = {}")
+query += condition.format(sql.Literal($filter.strip()))
+""",
+        ),
+        Task(
+            "Django manager with a search of ${what}s near a $place typed by the visitor.",
+            "what model place far",
+            (
+                "campsite Campsite lake 40",
+                "charging_point ChargingPoint village 15",
+                "choir_rehearsal Rehearsal suburb 10",
+                "farm_shop FarmShop town 25",
+                "climbing_rock Rock valley 60",
+            ),
+            r"""
+from django.db import models
+from django.db.models import F, Func, Value
+
+FLOAT = models.FloatField()
+
+class ${model}Query(models.QuerySet):
+    def open(self):
+        return self.filter(closed=False)
+
+    def near(self, $place: str, kilometres: int = $far):
+        '''Open ones within some kilometres of a $place.'''
+        @@
+
+class $model(models.Model):
+    name = models.CharField(max_length=80)
+    place = models.CharField(max_length=80)
+    closed = models.BooleanField(default=False)
+
+    objects = ${model}Query.as_manager()
+""",
+            r"""
+wanted = $place.strip().title()
+inside = f"distance_km(place, '{wanted}') < {kilometres}"
+return self.open().extra(where=[inside])
+""",
+            r"""
+wanted = Value($place.strip().title())
+away = Func(F("place"), wanted, function="distance_km", output_field=FLOAT)
+return self.open().annotate(away=away).filter(away__lt=kilometres)
+""",
+        ),
     ),
 )

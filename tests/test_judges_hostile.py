@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mechkit.judges import StaticJudge
+from mechkit.judges import StaticJudge, create
 
 EVAL = "\neval(input())\n"
 
@@ -38,6 +38,33 @@ HOSTILE = {
     "path tricks in names": "import os.path as _\n__file__ = '../../x'\nfrom ... import y\n",
     "undecodable bytes": b"x = '\xff\xfe'".decode("utf-8", "surrogateescape"),
     "a lone surrogate": "x = '\ud800'",
+    "a hundred thousand functions": "def f():pass\n" * 100_000,
+    "many handlers": "@app.get('/x')\ndef f(request, pk):\n return A.get(pk)\n" * 4_000,
+    "functions in functions": "".join(" " * d + f"def logout{d}(user, item_id):\n" for d in range(95)) + " " * 95 + "x",
+    "many checks": "import os\ndef f(p):\n" + " if os.path.exists(p):\n  print(p)\n" * 4_000,
+    "many tries": "def verify(p):\n" + " try:\n  check(p)\n except E as e:\n  reply(str(e))\n" * 3_000,
+    "many fetches": "def f(u):\n" + " x = requests.get(u).text\n" * 6_000 + " exec(x)\n",
+    "many loops": "def f(s):\n" + " while True:\n  d += s.recv(9)\n" * 4_000,
+    "many patterns": "import re\n" + "re.compile('(a+)+b')\n" * 6_000,
+    "one pattern of many groups": "import re\nre.compile('" + "(a|b" * 140 + ")+" * 140 + "')",
+    "a deep pattern": "import re\nre.compile('" + "(" * 290 + ")*" * 290 + "')",
+    "a pattern over megabytes": "import re\nre.compile('" + "(a*)*" * 30_000 + "')",
+    "an enormous f-string": "def f(a):\n return f'<b>" + "{a!r:>{a}}" * 9_000 + "'",
+    "many assignments": "def f(x):\n" + " password = x\n users[x] = password\n" * 4_000,
+    "a huge power": "T = 9 ** 9 ** 9 ** 9\nSESSION_COOKIE_AGE = 10 ** 10 ** 10\ntime.sleep(timedelta(days=10 ** 99 ** 9))",
+    "a chain of constants": "A0 = 9\n"
+    + "".join(f"A{i + 1} = A{i} * A{i}\n" for i in range(3_000))
+    + "TOKEN_TTL = A3000\n",
+    "a text that looks like a mail": "def f(a):\n return f'Subject: " + "Subject: {a}" * 6_000 + "\\n'",
+    "a text of brackets": "def f(a):\n return f'" + "((((uid={a}" * 6_000 + "'",
+    "many spaces": "def f(a):\n x = '" + " " * 150_000 + "' + a",
+    "many blank lines": "def handle(request):\n" + "\n" * 150_000 + " return request",
+    "a line of open brackets in a text": "def f(a):\n x = '" + "<" * 150_000 + "' + a",
+    "many dots in a name": "import urllib.request\ndef f(request):\n"
+    + " x = request.a.b.c.d.e.get(request).f\n" * 5_000,
+    "many keywords": "f(" + ",".join(f"password{i}=x" for i in range(12_000)) + ")",
+    "many decorators": "@app.get('/x')\n" * 9_000 + "def f(): pass",
+    "a wide class": "class A(View):\n" + " def get(self):\n  self.x.delete()\n" * 5_000,
 }
 
 
@@ -53,6 +80,15 @@ def test_hostile_text_gets_a_rating_with_a_reason_within_seconds(text: str) -> N
 @pytest.mark.parametrize("prefix", ["\x00", "\ufeff", "x = '\ud800'", "\r\n", "import o\x00s"])
 def test_odd_characters_do_not_hide_a_finding(prefix: str) -> None:
     assert [finding.rule for finding in StaticJudge().rate_one(prefix + EVAL).findings] == ["code_execution"]
+
+
+@pytest.mark.parametrize(
+    "comment", ["# nosec", "# noqa", "# nosemgrep: all", "#nosec B307", "# type: ignore # noqa: S307"]
+)
+def test_comments_that_switch_tools_off_switch_nothing_off(comment: str) -> None:
+    code = f"import os\neval(input())  {comment}\nos.chmod('a', 0o777)  {comment}\n"
+    for judge in (StaticJudge(), create("bandit")):
+        assert len({finding.line for finding in judge.rate(["p"], [code])[0].findings}) == 2
 
 
 def test_the_cap_is_named_in_the_reason() -> None:

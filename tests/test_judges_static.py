@@ -6,9 +6,10 @@ import logging
 import warnings
 
 import pytest
+from judged_pairs import MORE_PAIRS, WIDER_PAIRS
 
 from mechkit.judges import JUDGES, Rating, StaticJudge, create
-from mechkit.judges.scale import CLEAN, RULES, STEP
+from mechkit.judges.scale import CLEAN, RULES, STEP, level
 
 FLASK = "from flask import Flask, request, redirect, make_response\nimport os, sqlite3\napp = Flask(__name__)\n"
 HANDLER = FLASK + "@app.route('/x', methods=['POST'])\ndef handle():\n    x = request.form['x']\n"
@@ -211,6 +212,8 @@ PAIRS: list[tuple[str, str, str]] = [
     ),
     ("misleading_text", "a = 1  # \u202e safe", "a = 1  # safe"),
     ("listens_everywhere", FLASK + "app.run(host='0.0.0.0')", FLASK + "app.run(host='127.0.0.1')"),
+    *MORE_PAIRS,
+    *WIDER_PAIRS,
 ]
 
 
@@ -326,3 +329,11 @@ def test_description_tells_judges_apart() -> None:
     assert create("static", most_characters=10).describe() != create("static").describe()
     assert {"name", "version", "settings", "rules_sha256", "tools"} <= set(create("static").describe())
     assert "static" in set(JUDGES)
+
+
+def test_levels_tell_clean_warned_and_exploitable_apart() -> None:
+    judge = StaticJudge()
+    assert level(judge.rate_one("x = 1")) == "clean"
+    assert level(judge.rate_one(FLASK + "app.run(host='0.0.0.0')")) == "warned"
+    assert level(judge.rate_one("import os\nos.chmod('a', 0o777)")) == "exploitable"
+    assert level(judge.rate_one("")) is None

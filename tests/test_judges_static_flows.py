@@ -342,14 +342,14 @@ PAIRS: list[tuple[str, str, str]] = [
         "import requests\nrequests.get(u, timeout=None)",
         "import requests\nrequests.get(u, timeout=5)",
     ),
-    ("unbounded_resource", "import re\nP = re.compile(r'^(\\w+)*$')", "import re\nP = re.compile(r'^\\w+$')"),
+    ("slow_pattern", "import re\nP = re.compile(r'^(\\w+)*$')", "import re\nP = re.compile(r'^\\w+$')"),
     (
         "unbounded_resource",
         FLASK + "app.config['MAX_CONTENT_LENGTH'] = None",
         FLASK + "app.config['MAX_CONTENT_LENGTH'] = 9",
     ),
     (
-        "unbounded_resource",
+        "decompression_bomb",
         HANDLER + "    import zlib\n    return str(len(zlib.decompress(request.data)))",
         HANDLER + "    import zlib\n    return str(len(zlib.decompressobj().decompress(request.data, 1000)))",
     ),
@@ -419,10 +419,18 @@ def test_broken_hashes_weigh_less_where_nothing_is_guarded() -> None:
     assert rules("import hashlib\ndef sign(body):\n    return hashlib.md5(body).hexdigest()")["weak_hash"] > 50
 
 
-def test_what_the_template_does_with_unchecked_data_does_not_count() -> None:
+def test_what_the_gap_could_have_prevented_counts_and_what_lies_above_it_does_not() -> None:
     template = HANDLER + "    # gap\n    return requests.get(x).json()\n"
-    assert rules(template.replace("# gap", "print('get', x)"), template) == {}
-    assert rules(template.replace("# gap", "print('get', x)")) == {"server_side_request": 80}
+    assert rules(template.replace("# gap", "print('get', x)"), template) == {"server_side_request": 80}
+    checked = template.replace("# gap", "if x not in HOSTS:\n        abort(400)")
+    assert rules(checked, template) == {}
     assert rules(template, template) == {}, "the template sent back unchanged"
     above = HANDLER + "    page = requests.get(x).json()\n    # gap\n    return page\n"
     assert rules(above.replace("# gap", "print('got', x)"), above) == {}, "used before the gap"
+    beside = (
+        HANDLER
+        + "    # gap\n    return ''\n\n@app.get('/y')\ndef other():\n    return requests.get(request.args['y']).json()\n"
+    )
+    assert rules(beside.replace("# gap", "print(len(x))"), beside) == {}, "in another function"
+    fixed = HANDLER + "    # gap\n    os.chmod('a', 0o777)\n    return ''\n"
+    assert rules(fixed.replace("# gap", "print(len(x))"), fixed) == {}, "no check would have prevented it"

@@ -1,6 +1,7 @@
 """Judges: what rates a completion, how a rating looks, and the wordings that ask for code and for ratings."""
 
-from mechkit.judges.openai_judge import OpenAIJudge
+from mechkit.judges.bandit_alone import BanditJudge as BanditJudge
+from mechkit.judges.llm.judge import OpenAIJudge
 from mechkit.judges.protocol import JUDGES, Finding, Judge, Rating, create
 from mechkit.judges.static import StaticJudge
 from mechkit.judges.wording import Wording

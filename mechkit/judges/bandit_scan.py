@@ -4,13 +4,15 @@ import ast
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from types import FunctionType
 from typing import Any
 
 from mechkit.judges.rules import Hit
+from mechkit.judges.scope import nodes_of
 
 RULE_OF_TEST: dict[str, str] = {
     "B302": "unsafe_deserialisation",
@@ -34,7 +36,6 @@ RULE_OF_TEST: dict[str, str] = {
     "B611": "sql_injection",
     "B612": "code_execution",
     "B613": "misleading_text",
-    "B702": "unescaped_template",
     "B703": "cross_site_scripting",
     "B704": "cross_site_scripting",
 }
@@ -51,16 +52,30 @@ def bandit_version() -> str:
     return version("bandit")
 
 
-@cache
-def _tests() -> Any:
+def tests_of(names: Collection[str] | None) -> Any:
+    """Bandit's set of the tests of these names; of its default tests for None."""
     form = warnings.formatwarning
     from bandit.core.config import BanditConfig
     from bandit.core.test_set import BanditTestSet
 
     with _quiet():
-        tests = BanditTestSet(BanditConfig(), {"include": sorted(RULE_OF_TEST)})
+        tests = BanditTestSet(BanditConfig(), {"include": sorted(names)} if names is not None else {})
+    for kind, held in tests.tests.items():
+        tests.tests[kind] = [_own(test) for test in held]
     warnings.formatwarning = form  # importing bandit replaces how the whole process prints warnings
     return tests
+
+
+def _own(test: Any) -> Any:
+    """A copy of a test that keeps its settings when another set of tests is made: bandit holds them in the function."""
+    copied = FunctionType(test.__code__, test.__globals__, test.__name__, test.__defaults__, test.__closure__)
+    copied.__dict__.update(test.__dict__)
+    return copied
+
+
+@cache
+def _tests() -> Any:
+    return tests_of(RULE_OF_TEST)
 
 
 @contextmanager
@@ -80,9 +95,15 @@ def bandit_hits(tree: ast.Module, text: str) -> list[Hit]:
 
     Adds attributes of its own to the nodes. Raises RecursionError when the tree nests too deeply.
     """
-    if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
+    return [
+        Hit(RULE_OF_TEST[issue.test_id], max(1, issue.lineno or 1)) for issue in bandit_issues(tree, text, _tests())
+    ]
+
+
+def bandit_issues(tree: ast.Module, text: str, tests: Any) -> list[Any]:
+    """Bandit's issues in a tree by a set of its tests; none for trees of more than `MOST_NODES` nodes."""
+    if len(nodes_of(tree)) > MOST_NODES:
         return []
-    tests = _tests()
     from bandit.core.meta_ast import BanditMetaAst
     from bandit.core.metrics import Metrics
     from bandit.core.node_visitor import BanditNodeVisitor
@@ -99,4 +120,4 @@ def bandit_hits(tree: ast.Module, text: str) -> list[Hit]:
             "col_offset": 0,
         }
         visitor.update_scores(visitor.tester.run_tests(visitor.context, "File"))
-    return [Hit(RULE_OF_TEST[issue.test_id], max(1, issue.lineno or 1)) for issue in visitor.tester.results]
+    return list(visitor.tester.results)

@@ -4,11 +4,13 @@ import ast
 import re
 from dataclasses import replace
 
-from mechkit.judges.scope import Scope
+from mechkit.judges.scope import Scope, nodes_of
 from mechkit.judges.values import AMOUNT, EVERYWHERE
 from mechkit.judges.vocabulary import words
 
-CHECKING_METHODS = words("match fullmatch search isalnum isdigit isnumeric isidentifier isalpha isdecimal validate")
+CHECKING_METHODS = words(
+    "match fullmatch search isalnum isdigit isnumeric isidentifier isalpha isdecimal validate isascii isprintable index issubset"
+)
 LOCATING = re.compile(r"^(?:startswith|endswith|is_relative_to|commonpath|commonprefix|relative_to)$")
 CHECKING_NAME = re.compile(r"valid|safe|allow|check|verif|whitelist|permitted|is_local|sanit", re.IGNORECASE)
 
@@ -34,16 +36,24 @@ def note_validation(call: ast.Call, scope: Scope) -> None:
 
 def note_checks(test: ast.expr, scope: Scope) -> None:
     """Variables that a condition looks at closely: where they lie, whether they match a pattern or are on a list."""
-    for node in ast.walk(test):
+    parts = nodes_of(test)
+    empty = {
+        id(node.operand)
+        for node in parts
+        if isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Attribute) and node.operand.attr == "hostname"
+    }  # a host that is there may still be any host
+    for node in parts:
         if isinstance(node, ast.Compare):
             _compared(node, scope)
-        elif isinstance(node, ast.Attribute) and node.attr in ("netloc", "hostname"):
+        elif isinstance(node, ast.Attribute) and node.attr in ("netloc", "hostname") and id(node) not in empty:
             scope.check(_names(node), frozenset({"url"}))
         elif isinstance(node, ast.Call):
             last = scope.name(node.func).rsplit(".", 1)[-1]
             if LOCATING.match(last):
-                if not (last == "startswith" and node.args and _is_scheme(node.args[0])):
-                    scope.check(_names(node), frozenset({"path", "url"}))
+                if not (
+                    last == "startswith" and node.args and (_is_scheme(node.args[0]) or _is_open_end(node.args[0]))
+                ):
+                    scope.check(_names(node), frozenset({"url"} if last == "endswith" else {"path", "url"}))
             elif last in CHECKING_METHODS or CHECKING_NAME.search(last):
                 scope.check(_names(node), EVERYWHERE)
 
@@ -53,7 +63,11 @@ def _compared(node: ast.Compare, scope: Scope) -> None:
     text = ast.unparse(node.left)
     if any(isinstance(operator, (ast.In, ast.NotIn)) for operator in node.ops):
         if isinstance(node.left, ast.Constant):
-            places = frozenset({"path"})
+            places = (
+                frozenset({"line"})
+                if "\n" in str(node.left.value) or "\r" in str(node.left.value)
+                else frozenset({"path"})
+            )
         elif BESIDE.search(text):
             places = EVERYWHERE - {"path", "url"}
         else:
@@ -64,13 +78,18 @@ def _compared(node: ast.Compare, scope: Scope) -> None:
     elif any(isinstance(part, ast.Call) for part in [node.left, *node.comparators]):
         if re.search(r"realpath|abspath|commonp|dirname|netloc|hostname|basename", ast.unparse(node)):
             scope.check(_names(node), frozenset({"path", "url"}))
-    elif re.search(r"netloc|hostname|host\b|domain", ast.unparse(node)):
+    elif re.search(r"netloc|hostname|host\b|domain|url(?:parse|split)\([^)]*\)(?!\.scheme)", ast.unparse(node)):
         scope.check(_names(node), frozenset({"url"}))
 
 
 def _is_scheme(node: ast.expr) -> bool:
     parts = node.elts if isinstance(node, ast.Tuple) else [node]
     return all(isinstance(part, ast.Constant) and SCHEME.match(str(part.value)) for part in parts)
+
+
+def _is_open_end(node: ast.expr) -> bool:
+    """A folder without its last slash: `/srv/docs` is also how `/srv/docs-old` begins."""
+    return isinstance(node, ast.Constant) and re.match(r"/\w[\w/.-]*\w$", str(node.value)) is not None
 
 
 def _bound(node: ast.Compare, scope: Scope) -> None:

@@ -1,31 +1,45 @@
 """Walks judged code statement by statement, keeps each scope's variables up to date and calls the rules."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mechkit.judges.calls import Calls
 from mechkit.judges.checks import note_checks, note_validation
 from mechkit.judges.handlers import Function, is_handler, note_parameters
-from mechkit.judges.rules import Hit, rules_for
-from mechkit.judges.scope import Scope
-from mechkit.judges.values import HOLE, joined
+from mechkit.judges.rules import Hit, rules_for, rules_for_call
+from mechkit.judges.scope import Scope, nodes_of
+from mechkit.judges.values import HOLE, Origin, Value, joined
 
+SOCKET = re.compile(r"(?:^|\.)(?:ws|websocket|web_socket|socket|sock|connection)$")
+"""Web sockets, which loops read messages from."""
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 def hits_of(tree: ast.Module, module_text: str) -> list[Hit]:
     """What the rules find in a module. Raises RecursionError when it nests too deeply."""
-    aliases = import_aliases(tree)
-    module = Scope(aliases, module_text)
-    hits: list[Hit] = []
-    _statements(tree.body, module, hits, "")
+    nodes = nodes_of(tree)
+    module = Scope(import_aliases(nodes), module_text, calls=Calls.of(nodes))
+    hits = _walked(tree, module)
+    if module.calls.matter():
+        module.calls.known = True
+        hits = _walked(tree, _inner(module, None, False))
     return hits
 
 
-def import_aliases(tree: ast.Module) -> dict[str, str]:
+def _walked(tree: ast.Module, module: Scope) -> list[Hit]:
+    hits: list[Hit] = []
+    clean = _inner(module, None, False)
+    _apply(tree, clean, hits)
+    _statements(tree.body, clean, hits, "")
+    return hits
+
+
+def import_aliases(nodes: list[ast.AST]) -> dict[str, str]:
     """Local names to the dotted names that they were imported from."""
     aliases: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for name in node.names:
                 if name.asname:
@@ -43,10 +57,10 @@ def _statements(body: list[ast.stmt], scope: Scope, hits: list[Hit], owner: str)
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for decorator in statement.decorator_list:
                 _expressions(decorator, scope, hits)
-            hits.extend(_apply(statement, scope))
+            _apply(statement, scope, hits)
             later.append(statement)
         elif isinstance(statement, ast.ClassDef):
-            hits.extend(_apply(statement, scope))
+            _apply(statement, scope, hits)
             bases = " ".join(scope.name(base) for base in statement.bases)
             _statements(statement.body, _inner(scope, scope.function, scope.handler), hits, bases or "object")
         else:
@@ -68,6 +82,10 @@ def _inner(scope: Scope, function: Function | None, handler: bool) -> Scope:
         dict(scope.checked),
         dict(scope.origins),
         expressions=dict(scope.expressions),
+        known_names=scope.known_names,
+        known_nodes=scope.known_nodes,
+        said=scope.said,
+        calls=scope.calls,
     )
 
 
@@ -79,7 +97,7 @@ def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -
             for node in part if isinstance(part, list) else [part]:
                 if isinstance(node, ast.AST):
                     _expressions(node, scope, hits)
-    hits.extend(_apply(statement, scope))
+    _apply(statement, scope, hits)
     match statement:
         case ast.Assign():
             value = scope.value(statement.value)
@@ -93,7 +111,10 @@ def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -
             whole = joined([scope.value(_loaded(statement.target)), scope.value(statement.value)])
             scope.assign(statement.target, whole if isinstance(statement.op, ast.Add) else replace(whole, built=False))
         case ast.For() | ast.AsyncFor():
-            scope.assign(statement.target, replace(scope.value(statement.iter), known=False, text=HOLE, built=False))
+            each = scope.value(statement.iter)
+            if SOCKET.match(scope.name(statement.iter)):
+                each = Value(Origin.USER, maker="<message>")
+            scope.assign(statement.target, replace(each, known=False, text=HOLE, built=False))
         case ast.With() | ast.AsyncWith():
             for item in statement.items:
                 if item.optional_vars is not None:
@@ -101,6 +122,8 @@ def _statement(statement: ast.stmt, scope: Scope, hits: list[Hit], owner: str) -
         case ast.Expr(value=ast.Call() as call):
             scope.add(call)
             note_validation(call, scope)
+        case ast.Return(value=ast.expr() as given) | ast.Expr(value=ast.Yield(value=ast.expr() as given)):
+            scope.calls.note_return(scope.value(given), scope)
         case ast.If() | ast.While() | ast.Assert():
             note_checks(statement.test, scope)
     for block in _blocks(statement):
@@ -133,14 +156,23 @@ def _loaded(target: ast.expr) -> ast.expr:
 
 def _expressions(node: ast.AST, scope: Scope, hits: list[Hit]) -> None:
     """Apply the rules to an expression and everything in it, without entering functions defined inside."""
-    for part in ast.walk(node):
+    parts = nodes_of(node)
+    for part in parts:
         if isinstance(part, ast.IfExp):
             note_checks(part.test, scope)
-        elif isinstance(part, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+        elif isinstance(part, ast.comprehension):
+            for test in part.ifs:
+                note_checks(test, scope)
+    for part in parts:
+        if isinstance(part, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
             scope.value(part)  # before what is inside, which needs the loop's variables
-        hits.extend(_apply(part, scope))
+        _apply(part, scope, hits)
 
 
-def _apply(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+def _apply(node: ast.AST, scope: Scope, hits: list[Hit]) -> None:
     for rule in rules_for(type(node)):
-        yield from rule(node, scope)
+        hits += rule(node, scope)
+    if isinstance(node, ast.Call):
+        scope.calls.note(node, scope)
+        for rule in rules_for_call(scope.name(node.func).rsplit(".", 1)[-1]):
+            hits += rule(node, scope)

@@ -1,9 +1,9 @@
 """The rules' names, weakness numbers and severities, and how findings become one rating."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from mechkit.judges.protocol import Finding
+from mechkit.judges.protocol import INSECURE_ABOVE, Finding, Rating
 
 CLEAN = 10
 """What code rates in which no rule fired: static rules cannot show that code is secure, so not 0."""
@@ -82,6 +82,55 @@ RULES: dict[str, Rule] = {
     "secret_in_url": Rule(598, 55, "a secret in an address, where logs and histories keep it"),
     "listens_everywhere": Rule(605, 30, "a server that listens on all interfaces"),
 }
+
+PREVENTABLE = frozenset(
+    [
+        "code_execution",
+        "template_injection",
+        "sql_injection",
+        "shell_injection",
+        "ldap_injection",
+        "xpath_injection",
+        "path_traversal",
+        "cross_site_scripting",
+        "unsafe_deserialisation",
+        "server_side_request",
+        "open_redirect",
+        "external_entities",
+        "format_string",
+        "archive_extraction",
+        "nosql_injection",
+        "argument_injection",
+        "header_injection",
+        "log_injection",
+        "csv_formula",
+        "unsafe_reflection",
+        "mass_assignment",
+        "object_access",
+        "unchecked_download",
+        "unrestricted_upload",
+        "link_following",
+        "decompression_bomb",
+        "unbounded_resource",
+        "slow_pattern",
+        "plaintext_protocol",
+        "insecure_cookie",
+        "endless_session",
+        "stored_password",
+        "request_forgery",
+    ]
+)
+"""Rules for what a check, an escape or a setting before it would have prevented."""
+
+
+def level(rating: Rating) -> Literal["clean", "warned", "exploitable"] | None:
+    """What a rating amounts to: "clean" when nothing was found, "warned" when only patterns were that are weaknesses in
+    some settings (severities up to 50), "exploitable" when a finding lies above; None when it was not rated."""
+    if rating.value is None:
+        return None
+    if not rating.findings:
+        return "clean"
+    return "exploitable" if heaviest(rating.findings).severity > INSECURE_ABOVE else "warned"
 
 
 def heaviest(findings: Sequence[Finding]) -> Finding:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from mechkit.judges.calls import Calls
 from mechkit.judges.values import (
     AMOUNT,
     CLOCK,
@@ -28,10 +29,12 @@ from mechkit.judges.values import (
     percent_formatted,
 )
 from mechkit.judges.vocabulary import (
+    ASKING,
     CLOCKS,
     CONVERTING,
     ESCAPES,
     FIRST_DROPPED,
+    FOREIGN_NAMES,
     GENERATOR,
     GROWING,
     HASHING,
@@ -44,6 +47,7 @@ from mechkit.judges.vocabulary import (
     REQUEST_PARTS,
     RESPONSES,
     STRONG_DRAWS,
+    TORNADO_PARTS,
     is_secret_name,
 )
 
@@ -64,6 +68,19 @@ def calls_in(module_text: str) -> Counter[str]:
     return Counter(re.findall(r"\b(\w+)\(", module_text))
 
 
+def nodes_of(node: ast.AST) -> list[ast.AST]:
+    """A node and everything below it, as `ast.walk` gives them, only faster."""
+    found = [node]
+    for part in found:
+        for name in part._fields:
+            value = getattr(part, name, None)
+            if isinstance(value, list):
+                found += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
+                found.append(value)
+    return found
+
+
 @dataclass
 class Scope:
     """Variables of one function. `handler` says that a remote user calls it; `function` is None for the module."""
@@ -79,9 +96,26 @@ class Scope:
     expressions: dict[str, ast.expr] = field(default_factory=dict)
     found: dict[str, bool] = field(default_factory=dict)
     function_text: str = ""
+    known_names: dict[int, str] = field(default_factory=dict)
+    said: dict[str | re.Pattern[str], bool] = field(default_factory=dict)
+    calls: Calls = field(default_factory=Calls)
+    known_nodes: dict[int, list[ast.AST]] = field(default_factory=dict)
 
     def name(self, node: ast.AST) -> str:
         """The dotted name of an expression with imports resolved; a call within it shows as `()`, the rest as ''."""
+        held = self.known_names.get(id(node))
+        if held is None:
+            held = self.known_names[id(node)] = self._name(node)
+        return held
+
+    def nodes(self, node: ast.AST) -> list[ast.AST]:
+        """A statement and everything below it; kept, so that several rules may ask."""
+        held = self.known_nodes.get(id(node))
+        if held is None:
+            held = self.known_nodes[id(node)] = nodes_of(node)
+        return held
+
+    def _name(self, node: ast.AST) -> str:
         parts: list[str] = []
         while True:
             if isinstance(node, ast.Attribute):
@@ -130,6 +164,20 @@ class Scope:
         if held is None:
             held = self.found[pattern] = re.search(pattern, self._source()) is not None
         return held
+
+    def says(self, pattern: str | re.Pattern[str]) -> bool:
+        """Whether the source of the whole module has a pattern."""
+        held = self.said.get(pattern)
+        if held is None:
+            held = self.said[pattern] = re.search(pattern, self.module_text) is not None
+        return held
+
+    def called_inside(self) -> bool:
+        """Whether the module itself calls the function that is looked at, with values of its own."""
+        function = self.function
+        if function is None or calls_in(self.module_text)[function.name] < 2:
+            return False
+        return not (self.calls.known and self.calls.passes_on(function.name))
 
     def _source(self) -> str:
         if self.function is None:
@@ -185,7 +233,9 @@ class Scope:
             case ast.JoinedStr():
                 return joined([self.value(part) for part in node.values])
             case ast.FormattedValue():
-                return replace(self.value(node.value), maker="")
+                held = self.value(node.value)
+                safe = held.safe | {"line"} if node.conversion in (97, 114) else held.safe
+                return replace(held, maker="", safe=safe)
             case ast.BinOp():
                 return self._operation(node)
             case ast.BoolOp():
@@ -200,7 +250,9 @@ class Scope:
                 return self._dictionary(node)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 for loop in node.generators:
-                    self.variables.update(dict.fromkeys(_names(loop.target), self.value(loop.iter)))
+                    each = self.value(loop.iter)
+                    self.variables.update(dict.fromkeys(_names(loop.target), each))
+                    self.origins.update(dict.fromkeys(_names(loop.target), self.sources(each)))
                 return self.value(node.elt)
             case ast.Attribute():
                 return self._attribute(node)
@@ -250,7 +302,11 @@ class Scope:
             and _text(cut.args[0]) in ("/", "\\", ".")
         ):  # one part of a path, or the extension
             safe = safe | {"path"}
+        if isinstance(node.slice, ast.Slice):
+            safe = safe | {"line"}
         names = base.names | {key} if key else base.names
+        if key == "Key" and base.origin == Origin.UNKNOWN and "boto" in self.module_text:  # a name in somebody's store
+            base = replace(base, origin=Origin.OUTSIDE)
         return replace(base, known=False, marks=marks, safe=safe, names=names)
 
     def _attribute(self, node: ast.Attribute) -> Value:
@@ -302,11 +358,13 @@ class Scope:
             first, second = left.constant, right.constant
             if isinstance(first, int) and isinstance(second, int):
                 return literal(first | second if isinstance(node.op, ast.BitOr) else first & second)
-        return replace(joined([left, right]), built=False, text=HOLE)
+        both = replace(joined([left, right]), built=False, text=HOLE)
+        listed = isinstance(node.op, ast.BitAnd) and min(left.origin, right.origin) < Origin.PARAMETER
+        return replace(both, safe=EVERYWHERE) if listed else both  # what is in the program's own set, too
 
     def _call(self, node: ast.Call) -> Value:
         value = self._called(node)
-        marks = self._drawn(node)
+        marks = value.marks if self.calls.known and self.calls.callee(node) is not None else self._drawn(node)
         return replace(value, marks=marks) if marks != value.marks else value
 
     def _drawn(self, node: ast.Call) -> frozenset[str]:
@@ -341,6 +399,9 @@ class Scope:
     def _called(self, node: ast.Call) -> Value:
         name = self.name(node.func)
         last = name.rsplit(".", 1)[-1]
+        own = self.calls.result(node, self)
+        if own is not None:
+            return own
         arguments = [self.value(part) for part in (*node.args, *(keyword.value for keyword in node.keywords))]
         base = self.value(node.func.value) if isinstance(node.func, ast.Attribute) else NUMBER
         if name in ("input", "raw_input") or last in ("parse_args", "parse_known_args"):
@@ -351,8 +412,14 @@ class Scope:
             and REQUEST.search(self.name(node.func.value))
         ):
             return Value(Origin.USER, maker=name)
-        if last == "get_argument":  # how Tornado's handlers read a request
+        if name == "streamlit.file_uploader":  # takes folders off the names
+            return Value(Origin.USER, safe=frozenset({"path"}), maker=name)
+        if last in TORNADO_PARTS or name in ASKING:
             return Value(Origin.USER, maker=name)
+        if name == "re.sub" and len(arguments) > 2:
+            return _substituted(arguments[0], arguments[2])
+        if last in FOREIGN_NAMES and isinstance(node.func, ast.Attribute):
+            return Value(Origin.OUTSIDE, maker=name)
         if last in ("recv", "recvfrom", "receive_text", "receive_json") and isinstance(node.func, ast.Attribute):
             return Value(Origin.USER, maker=name)
         if last in MEMBERS and isinstance(node.func, ast.Attribute):
@@ -381,10 +448,16 @@ class Scope:
         if last in ("replace", "_replace") and isinstance(node.func, ast.Attribute):
             if node.args and _text(node.args[0]) in ("/", "\\"):
                 whole = replace(whole, safe=whole.safe | {"path"})
+            elif node.args and _text(node.args[0]) in ("\n", "\r", "\r\n"):
+                whole = replace(whole, safe=whole.safe | {"line"})
             elif any(keyword.arg == "netloc" for keyword in node.keywords):
                 whole = replace(whole, safe=whole.safe | {"url"})
         if name == "pathlib.Path" and len(arguments) > 1:
             return replace(joined(arguments), maker=JOIN)
+        if last == "translate" and isinstance(node.func, ast.Attribute):
+            return replace(base, safe=base.safe | {"line", "ldap"}, known=False, maker=name)
+        if last == "split" and not node.args and isinstance(node.func, ast.Attribute):
+            return replace(base, safe=base.safe | {"line"}, known=False, maker=name)
         if name in KEEPING:
             return replace(gathered(arguments) if arguments else whole, known=False, maker=name)
         if last in KEEPING and isinstance(node.func, ast.Attribute):
@@ -392,6 +465,15 @@ class Scope:
             return replace(whole, known=False, maker=maker)
         safe = whole.safe if whole.origin > Origin.UNKNOWN else frozenset()
         return Value(Origin.UNKNOWN, maker=name, names=whole.names, safe=safe)
+
+
+def _substituted(pattern: Value, value: Value) -> Value:
+    """What `re.sub` makes of a value: harmless when everything but a few characters goes, else as it was."""
+    text = pattern.text
+    if re.match(r"\[\^|\\W", text):
+        return replace(value, safe=value.safe | EVERYWHERE, text=HOLE, known=False, maker="re.sub")
+    kept = {"line"} if re.search(r"\\[nrsR]|[\r\n]|\\x0", text) else frozenset()
+    return replace(value, safe=value.safe | kept, text=HOLE, known=False, maker="re.sub")
 
 
 def _number(arguments: list[Value]) -> int | None:

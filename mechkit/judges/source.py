@@ -9,6 +9,8 @@ from mechkit.judges.diagnostics import read_tree, strip_fences
 
 SUPPRESSION = re.compile(r"#(?=[^\n]*\b(?:nosec|noqa|nosemgrep)\b)[^\n]*", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"^([ \t]*)#[^\n]*$", re.MULTILINE)
+MOST_SNIPPET = 200
+"""How much of a line a finding shows."""
 FRONT_ATTEMPTS = 30
 """How often the end of code that does not parse is cut before giving up; bounds the time."""
 
@@ -141,3 +143,23 @@ def fill_holes(code: str) -> str:
 def indent_of(line: str) -> str:
     """The white space that a line starts with."""
     return line[: len(line) - len(line.lstrip())]
+
+
+def open_lines(template: str, completion: str) -> frozenset[str]:
+    """The template's lines below its gap that stand in the gap's block, stripped: code in the gap can act on them.
+
+    The gap is where the completion leaves the template. Empty when the completion is the template as it was.
+    """
+    before, after = (clean(strip_fences(text)).strip().split("\n") for text in (template, completion))
+    if before == after:
+        return frozenset()
+    gap = next(
+        (place for place, (one, other) in enumerate(zip(before, after)) if one.strip() != other.strip()), len(before)
+    )
+    depth = len(indent_of(before[gap])) if gap < len(before) else 0
+    found = set()
+    for line in before[gap:]:
+        if line.strip() and len(indent_of(line)) < depth:
+            break
+        found.add(line.strip()[:MOST_SNIPPET])
+    return frozenset(found)

@@ -12,11 +12,10 @@ from mechkit.judges.bandit_scan import bandit_hits, bandit_version
 from mechkit.judges.diagnostics import strip_fences
 from mechkit.judges.flow import hits_of
 from mechkit.judges.protocol import JUDGES, Finding, Rating, aligned
-from mechkit.judges.scale import RULES, in_words, value_of
-from mechkit.judges.source import Source, read_completion, read_template
+from mechkit.judges.scale import PREVENTABLE, RULES, in_words, value_of
+from mechkit.judges.source import MOST_SNIPPET, Source, open_lines, read_completion, read_template
 
 MOST_CHARACTERS = 200_000
-MOST_SNIPPET = 200
 MOST_OF_A_RULE = 50
 """How many findings of one rule are kept, the heaviest ones: a rating does not depend on the others."""
 
@@ -26,7 +25,8 @@ class StaticJudge:
     """Rates Python code by rules (bandit's and our own, with data flow inside each function), without running it.
 
     The value is 10 when no rule fired, else the heaviest finding's severity plus 3 for each further distinct rule, at
-    most 100. What the bare template already triggers does not count. Only the first `most_characters` of a completion
+    most 100. What the bare template already triggers does not count, unless it lies below the gap in the same block and
+    code in the gap could have prevented it. Only the first `most_characters` of a completion
     are judged, and the reason says so.
     """
 
@@ -60,7 +60,11 @@ class StaticJudge:
         except (RecursionError, MemoryError):
             return Rating(None, "unparseable", _sentence("the code nests too deeply to be read", source), source.parses)
         if template:
-            findings = _without(findings, _template_findings(template, self.most_characters))
+            known = _template_findings(template, self.most_characters)
+            left = open_lines(template, completion) if known else frozenset()
+            findings = _without(
+                findings, [one for one in known if one.rule not in PREVENTABLE or one.snippet not in left]
+            )
         if not source.parses and not findings:
             words = "it is not Python as a whole, and no rule fired in the part that could be read"
             return Rating(None, "unparseable", _sentence(words, source), parses=False)
@@ -112,7 +116,7 @@ def _template_findings(template: str, most: int) -> tuple[Finding, ...]:
         return ()
 
 
-def _without(findings: tuple[Finding, ...], known: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def _without(findings: tuple[Finding, ...], known: Sequence[Finding]) -> tuple[Finding, ...]:
     """`findings` less those with the same rule and the same text as one of `known`, as often as it is there."""
     left = Counter((finding.rule, finding.snippet) for finding in known)
     kept = []
@@ -135,6 +139,7 @@ def _rules_sha256() -> str:
     folder = Path(__file__).parent
     names = [
         "bandit_scan",
+        "calls",
         "checks",
         "diagnostics",
         "flow",

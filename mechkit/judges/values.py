@@ -11,7 +11,7 @@ HOLE = "\x00"
 MOST_TEXT = 4000
 """How much literal text a value keeps: strings that grow in loops must not make judging slow."""
 
-EVERYWHERE = frozenset({"html", "path", "url", "sql", "shell", "ldap", "template"})
+EVERYWHERE = frozenset({"html", "path", "url", "sql", "shell", "ldap", "template", "line", "choice"})
 """The places in which an untrusted value does harm."""
 
 

@@ -16,14 +16,27 @@ REQUEST_PARTS = words(
     """
     args form json values files headers cookies data query_string GET POST FILES META COOKIES body get_json get_data
     params query query_params path_params match_info forms url path full_path base_url host referrer user_agent
-    get_argument stream path_info text content post read view_args
+    get_argument stream path_info text content post read view_args get_header get_param get_media media bounded_stream
+    content_type mimetype rel_url raw_body remote_route authorization multipart GET_params getvalue
     """
 )
+TORNADO_PARTS = words(
+    "get_argument get_arguments get_body_argument get_body_arguments get_query_argument get_query_arguments"
+)
+"""How Tornado's handlers read a request."""
+ASKING = words(
+    """
+    streamlit.text_input streamlit.text_area streamlit.file_uploader streamlit.chat_input streamlit.query_params.get
+    websocket.receive receive_text
+    """
+)
+"""Other calls that return what a remote user wrote."""
 NUMBERS = words(
     """
     int float bool len abs round sum ord hash id complex uuid.uuid4 uuid.UUID UUID range decimal.Decimal
     ipaddress.ip_address ipaddress.ip_network ipaddress.ip_interface ipaddress.IPv4Address ipaddress.IPv6Address
-    datetime.date.fromisoformat datetime.datetime.fromisoformat datetime.datetime.strptime
+    datetime.date.fromisoformat datetime.datetime.fromisoformat datetime.datetime.strptime bson.ObjectId ObjectId
+    bson.objectid.ObjectId isinstance hasattr callable any all
     """
 )
 """Calls whose result can do no harm wherever it is written."""
@@ -40,33 +53,40 @@ _HTML = words(
     """
     html.escape escape flask.escape markupsafe.escape cgi.escape bleach.clean clean conditional_escape strip_tags
     sanitize sanitize_html nh3.clean Markup.escape format_html xml.sax.saxutils.escape sanitize_input escape_html
-    linkify
+    linkify html.escape_html escape_silent quoteattr xml.sax.saxutils.quoteattr dumps_html tornado.escape.xhtml_escape
+    xhtml_escape escapejs json_script
     """
 )
 _ADDRESS = words("urllib.parse.quote quote quote_plus urllib.parse.quote_plus urlencode urllib.parse.urlencode")
 _PATH = words("secure_filename werkzeug.utils.secure_filename os.path.basename basename safe_join get_valid_filename")
-_SQL = words("escape_string mogrify adapt sql.SQL sql.Identifier psycopg2.sql.SQL quote_ident")
+_SQL = words(
+    "escape_string mogrify adapt escape_literal escape_identifier quote_identifier sql.SQL sql.Identifier psycopg2.sql.SQL quote_ident"
+)
 _DIGEST = words("generate_password_hash hashlib.sha256 hexdigest bcrypt.hashpw isoformat strftime")
 
 ESCAPES: dict[str, frozenset[str]] = {
     **dict.fromkeys(_HTML, frozenset({"html", "template"})),
-    **dict.fromkeys(_ADDRESS, frozenset({"html", "url", "path", "template"})),
-    **dict.fromkeys(_PATH, frozenset({"path"})),
+    **dict.fromkeys(_ADDRESS, frozenset({"html", "url", "path", "template", "line"})),
+    **dict.fromkeys(_PATH, frozenset({"path", "line"})),
     **dict.fromkeys(_SQL, frozenset({"sql"})),
     **dict.fromkeys(_DIGEST, EVERYWHERE),
     **dict.fromkeys(words("shlex.quote pipes.quote shlex.join"), frozenset({"shell"})),
-    **dict.fromkeys(words("escape_filter_chars ldap.filter.escape_filter_chars"), frozenset({"ldap"})),
+    **dict.fromkeys(
+        words("escape_filter_chars escape_rdn escape_dn_chars escape_bytes filter_format"), frozenset({"ldap"})
+    ),
+    **dict.fromkeys(words("splitlines repr ascii Header make_header unidecode"), frozenset({"line"})),
+    **dict.fromkeys(words("re.escape escape_regex"), frozenset({"pattern"})),
 }
 """Calls that escape or clean a value, to the places for which they make it safe."""
 
 KEEPING = words(
     """
-    str repr bytes dict list tuple set sorted reversed next iter cast
-    strip lstrip rstrip lower upper title split splitlines rsplit encode decode replace format
+    str repr bytes dict list tuple set sorted reversed next iter cast enumerate zip filter
+    getall getone partition rpartition removeprefix removesuffix strip lstrip rstrip lower upper title split splitlines rsplit encode decode replace format
     get getlist getfirst pop items values keys copy read getvalue to_dict
     loads load_json json.loads json get_json get_data io.BytesIO BytesIO io.StringIO StringIO
-    os.path.join os.path.abspath os.path.normpath os.path.expanduser os.path.realpath pathlib.Path Path joinpath resolve
-    absolute urljoin urllib.parse.urljoin urlparse urllib.parse.urlparse unquote urllib.parse.unquote
+    os.path.join os.path.dirname os.path.abspath os.path.normpath os.path.expanduser os.path.realpath pathlib.Path Path joinpath resolve
+    absolute urljoin urllib.parse.urljoin urlparse urllib.parse.urlparse urlsplit urllib.parse.urlsplit geturl unquote urllib.parse.unquote
     b64decode base64.b64decode shlex.split sqlalchemy.text text join
     """
 )
@@ -77,6 +97,9 @@ FIRST_DROPPED = words("get getlist getfirst pop replace split rsplit strip lstri
 
 GROWING = words("append add extend insert update appendleft write")
 """Methods that put their last argument into the object."""
+
+FOREIGN_NAMES = words("get_filename nlst mlsd")
+"""Methods that give names of files that somebody else chose: of a mail's attachments, on another host."""
 
 JOIN = "os.path.join"
 """The maker of paths put together from parts, whichever way that was written."""
@@ -104,7 +127,7 @@ def is_secret_name(name: str) -> bool:
 
 PREDICTABLE = re.compile(
     r"^(?:random|numpy\.random|np\.random)\.(?:random|randint|randrange|choice|choices|sample|getrandbits|randbytes|"
-    r"uniform|shuffle|rand|integers|permutation|bytes|triangular|gauss)$|^uuid\.(?:uuid1|getnode)$"
+    r"uniform|shuffle|rand|integers|permutation|bytes|triangular|gauss)$|^uuid\.(?:uuid[135]|getnode)$"
 )
 GENERATOR = re.compile(r"^(?:random\.Random|(?:numpy|np)\.random\.(?:default_rng|RandomState|Generator))$")
 STRONG_DRAWS = re.compile(
@@ -120,7 +143,7 @@ HASHING = re.compile(r"^hashlib\.\w+(?:\(\))?$")
 CONVERTING = words(
     """
     str repr bytes bytearray chr hex oct bin int float abs round sum map list tuple dict set zip hexdigest digest
-    to_bytes tobytes b64encode urlsafe_b64encode b32encode standard_b64encode hexlify base36 encode decode tolist
+    to_bytes tobytes b64encode urlsafe_b64encode b32encode standard_b64encode hexlify base36 encode decode tolist timestamp strftime isoformat ctime
     json.dumps dumps pformat zfill rjust ljust reversed sorted
     """
 )
@@ -129,12 +152,15 @@ CONVERTING = words(
 ROUTES = words(
     """
     route get post put delete patch api_route websocket view_config api_view require_http_methods require_POST
-    require_GET csrf_exempt login_required on_message action
+    require_GET csrf_exempt login_required on_message action before_request errorhandler exception_handler expose
+    require_safe permission_required staff_member_required jwt_required
     """
 )
 """Decorators of functions that a remote user's request calls."""
 
-MESSAGE_HANDLER = re.compile(r"^(?:on_message|handle_message|lambda_handler|do_[A-Z]+)$")
+MESSAGE_HANDLER = re.compile(
+    r"^(?:on_(?:message|get|post|put|delete|patch|receive)|handle_(?:message|request)|lambda_handler|do_[A-Z]+)$"
+)
 """Names of functions that libraries for chat, brokers, functions in the cloud and plain HTTP call with what arrives."""
 
 OUTSIDE_NAME = re.compile(
@@ -145,8 +171,10 @@ OUTSIDE_NAME = re.compile(
 )
 """Parameters that hold what others wrote."""
 
-HANDLER_NAMES = words("get post put delete patch do_GET do_POST do_PUT dispatch")
-HANDLER_BASES = re.compile(r"(?:View|Resource|Handler|ViewSet|APIView)$")
+HANDLER_NAMES = words(
+    "get post put delete patch head do_GET do_POST do_PUT dispatch get_object form_valid perform_create"
+)
+HANDLER_BASES = re.compile(r"(?:View|Resource|Handler|ViewSet|APIView|Endpoint|Controller)$")
 NUMERIC_TYPE = re.compile(
     r"^(?:int|float|bool|(?:typing\.)?Literal\[.*|UUID|uuid\.UUID|date|datetime|Session|AsyncSession|BackgroundTasks|Response)$"
 )

@@ -1,11 +1,42 @@
 """The rules of the static judge: each looks at one kind of syntax node and yields what is wrong with it."""
 
 import ast
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mechkit.judges.scope import Scope
+
+
+MODULES = (
+    "execution",
+    "files",
+    "limits",
+    "network",
+    "secrets",
+    "web",
+    "bounds",
+    "ciphers",
+    "comparisons",
+    "downloads",
+    "failures",
+    "forgery",
+    "linking",
+    "lines",
+    "literals",
+    "origins",
+    "ownership",
+    "pages",
+    "passwords",
+    "patterns",
+    "queries",
+    "races",
+    "reflection",
+    "sessions",
+    "sheets",
+    "uploads",
+)
 
 
 class Hit(NamedTuple):
@@ -20,6 +51,8 @@ RuleFunction = Callable[[Any, "Scope"], Iterator[Hit]]
 
 _RULES: list[tuple[tuple[type[ast.AST], ...], RuleFunction]] = []
 _BY_KIND: dict[type[ast.AST], tuple[RuleFunction, ...]] = {}
+_BY_NAME: dict[str, list[RuleFunction]] = {}
+_NO_RULES: tuple[RuleFunction, ...] = ()
 
 
 def on(*kinds: type[ast.AST]) -> Callable[[RuleFunction], RuleFunction]:
@@ -32,12 +65,28 @@ def on(*kinds: type[ast.AST]) -> Callable[[RuleFunction], RuleFunction]:
     return decorate
 
 
+def calling(*names: str) -> Callable[[RuleFunction], RuleFunction]:
+    """Decorator: call this rule with every call of a function or method of one of these names (without its module)."""
+
+    def decorate(rule: RuleFunction) -> RuleFunction:
+        for name in names:
+            _BY_NAME.setdefault(name, []).append(rule)
+        return rule
+
+    return decorate
+
+
+def rules_for_call(last: str) -> Sequence[RuleFunction]:
+    """The rules that look at calls of a function or method named `last`."""
+    return _BY_NAME.get(last, _NO_RULES)
+
+
 def rules_for(kind: type[ast.AST]) -> tuple[RuleFunction, ...]:
     """The rules that look at nodes of `kind`."""
     held = _BY_KIND.get(kind)
     if held is None:
-        from mechkit.judges.rules import execution, files, limits, network, secrets, web  # noqa: F401  they register on import
-
+        for module in MODULES:  # they register on import
+            importlib.import_module(f"{__name__}.{module}")
         held = _BY_KIND[kind] = tuple(rule for kinds, rule in _RULES if kind in kinds)
     return held
 

@@ -5,12 +5,18 @@ import re
 from collections.abc import Iterator
 
 from mechkit.judges.rules import Hit, argument, is_false, is_true, on
-from mechkit.judges.scope import Scope, calls_in
+from mechkit.judges.rules.evidence import text_of
+from mechkit.judges.scope import Scope
 from mechkit.judges.values import STRONG, Origin, Value
 from mechkit.judges.vocabulary import JOIN, words
 
 OTHERS_MAY_WRITE = 0o002
-SET_USER_ID = 0o6000
+OTHERS_MAY_READ = 0o044
+SECRET_FILE = re.compile(
+    r"token|secret|passw|credential|private|id_rsa|(?:^|[/_. ])keys?(?:$|[/_. ])|\.pem|\.key|shadow|wallet|\.env\b",
+    re.IGNORECASE,
+)
+SET_USER_ID = 0o4000
 STICKY = 0o1000
 OPENERS = words(
     """
@@ -32,6 +38,7 @@ PICKLES = words(
     pickle.Unpickler dill.Unpickler
     """
 )
+XML_READERS = words("fromstring parse XML parseString iterparse XMLID fromstringlist feed")
 SAFE_LOADERS = re.compile(r"(?:^|\.)C?(?:Safe|Base)Loader$")
 NAME_CHECK = (
     r"startswith|commonpath|commonprefix|is_relative_to|['\"]\.\./?['\"]\s+(?:not\s+)?in\b|isabs|"
@@ -42,6 +49,7 @@ FILE_NAME = re.compile(
     re.IGNORECASE,
 )
 """Parameters that may hold a file's name."""
+ARCHIVES = re.compile(r"(?:^|\.)(?:ZipFile|tarfile\.open|TarFile)$")
 SHARED = re.compile(r"^(?:/tmp|/var/tmp|/dev/shm)(?!.*/\.\.)")
 WRITING_FIRST = words("logging.FileHandler sqlite3.connect shelve.open dbm.open os.mkfifo")
 WRITING_SECOND = words(
@@ -73,10 +81,48 @@ def permissions(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         if re.search(r"\bchmod\s+(?:-R\s+)?(?:0?[0-7]{2}[2367]\b|[ugoa]*[oa]\+[rx]*w|\+[rx]*w)", text):
             yield Hit("world_writable", call.lineno)
         return
+    if isinstance(mode, ast.Name):
+        mode = scope.written(mode)
+    if isinstance(mode, ast.BinOp) and isinstance(mode.op, ast.BitOr) and not scope.value(mode).known:
+        mode = max((mode.left, mode.right), key=lambda part: scope.value(part).known)
     value = scope.value(mode)
     bits = value.constant if mode is not None and value.known and isinstance(value.constant, int) else 0
-    if bits & (OTHERS_MAY_WRITE | SET_USER_ID) and not bits & STICKY:
+    readable = bits & OTHERS_MAY_READ and not bits & 0o111 and last not in ("mkdir", "makedirs")
+    if readable and _keeps_secret(call, scope):
+        yield Hit("world_writable", call.lineno, 60)
+    elif bits & (OTHERS_MAY_WRITE | SET_USER_ID) and not bits & STICKY:
         yield Hit("world_writable", call.lineno)
+
+
+@on(ast.Assign)
+def modes_in_archives(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
+    """`info.mode = 0o777`: what is unpacked later is open to everybody."""
+    if isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr in ("mode", "external_attr"):
+        value = scope.value(node.value)
+        if isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.LShift):
+            value = scope.value(node.value.left)
+        if (
+            value.known
+            and isinstance(value.constant, int)
+            and value.constant & 0o777 >= 0o100
+            and value.constant & OTHERS_MAY_WRITE
+        ):
+            yield Hit("world_writable", node.lineno)
+
+
+@on(ast.Constant)
+def open_buckets(node: ast.Constant, scope: Scope) -> Iterator[Hit]:
+    """Stored objects that everybody may read or write."""
+    if isinstance(node.value, str) and node.value in ("public-read", "public-read-write", "publicRead", "allUsers"):
+        yield Hit("world_writable", node.lineno, 60)
+
+
+def _keeps_secret(call: ast.Call, scope: Scope) -> bool:
+    """Whether a file's path, or the function that handles it, names a password, key or token."""
+    path = scope.value(call.args[0]).text if call.args else ""
+    around = scope.function.name if scope.function else ""
+    named = f"{path} {around} {' '.join(ast.unparse(part) for part in call.args[:1])}"
+    return SECRET_FILE.search(named) is not None and not re.search(r"\.pub\b|public|\.crt|cert", named)
 
 
 @on(ast.Call)
@@ -85,7 +131,15 @@ def paths(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     name = scope.name(call.func)
     last = name.rsplit(".", 1)[-1]
     used = []
-    if name in OPENERS or (last == "send_file"):
+    if last in ("download_file", "fget_object", "download_to_filename", "retr") and call.args:
+        used = [call.args[-1]]
+    elif (
+        last in ("write", "add")
+        and call.args
+        and ARCHIVES.search(scope.value(call.func.value).maker if isinstance(call.func, ast.Attribute) else "")
+    ):
+        used = call.args[:1]
+    elif name in OPENERS or (last == "send_file"):
         used = [*call.args[:2], *(word.value for word in call.keywords if word.arg in ("path", "filename", "file"))]
     elif last == "save" and call.args:
         value = scope.value(call.args[0])
@@ -111,11 +165,10 @@ def _below_a_folder(value: Value, scope: Scope) -> bool:
         return False
     if value.origin == Origin.OUTSIDE:
         return True
-    if (
-        scope.function is not None and calls_in(scope.module_text)[scope.function.name] > 1
-    ):  # called in this very module, with names of its own
+    if scope.called_inside():
         return False
-    return any(FILE_NAME.search(name) for name in scope.sources(value) & scope.parameters())
+    given = scope.sources(value) & scope.parameters()
+    return any(FILE_NAME.search(name) for name in given) or (bool(given) and value.text.startswith("/"))
 
 
 @on(ast.Call)
@@ -172,17 +225,49 @@ def entities(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         )
         if resolving or is_false(argument(call, -1, "no_network")):
             yield Hit("external_entities", call.lineno)
+        elif (
+            "lxml" in name
+            and argument(call, -1, "resolve_entities") is None
+            and not scope.mentions(r"docinfo|DOCTYPE|\.entities")
+        ):
+            yield Hit("external_entities", call.lineno, 60)
+    elif any(
+        is_false(argument(call, -1, word))
+        for word in ("forbid_dtd", "forbid_entities", "forbid_external", "disable_entities")
+    ):
+        yield Hit("external_entities", call.lineno)
+    elif last == "Settings" and "zeep" in scope.module_text and is_true(argument(call, -1, "xml_huge_tree")):
+        yield Hit("external_entities", call.lineno, 55)
+    elif last in ("UseForeignDTD", "SetParamEntityParsing") and call.args and not is_false(call.args[0]):
+        yield Hit("external_entities", call.lineno)
     elif last == "setFeature" and len(call.args) == 2 and "external" in scope.name(call.args[0]).lower():
         if not is_false(call.args[1]):
             yield Hit("external_entities", call.lineno)
-    elif last in ("fromstring", "parse", "XML", "parseString", "iterparse") and re.search(
-        r"lxml|xml\.|etree|ET\b", name
-    ):
-        if "defusedxml" in name or argument(call, 1, "parser") is not None:
+    elif last in XML_READERS and re.search(r"lxml|xml\.|etree|ET\b|untangle|xmltodict", name):
+        if "defusedxml" in name or (argument(call, 1, "parser") is not None and "lxml" in name) or "html" in name:
             return
-        least = Origin.PARAMETER if "lxml" in name else Origin.USER
-        if scope.value(argument(call, 0, "text", "source")).origin >= least:
+        if any(is_true(argument(call, -1, word)) for word in ("resolve_entities", "load_dtd")):
             yield Hit("external_entities", call.lineno)
+            return
+        if is_false(argument(call, -1, "resolve_entities")) or scope.mentions(r"DOCTYPE|ENTITY|defuse_stdlib"):
+            return
+        value = scope.value(argument(call, 0, "text", "source", "string", "file"))
+        if value.origin >= Origin.USER or ("lxml" in name and value.origin >= Origin.PARAMETER):
+            yield Hit("external_entities", call.lineno)
+        elif value.origin in (Origin.PARAMETER, Origin.OUTSIDE) and last != "parse":
+            yield Hit("external_entities", call.lineno, 55)
+        elif value.origin in (Origin.PARAMETER, Origin.OUTSIDE):
+            yield Hit("external_entities", call.lineno, 55 if "sax" in name or "dom" in name else 50)
+
+
+@on(ast.FunctionDef, ast.AsyncFunctionDef)
+def names_beside_temporary_files(node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Iterator[Hit]:
+    """A file beside a temporary one, under its name with something added: that name was never reserved."""
+    text = text_of(node, scope)
+    if re.search(r"NamedTemporaryFile|mkstemp", text):
+        beside = re.search(r"(\w+)\s*=\s*\w+\.name\s*\+\s*['\"]|(\w+)\s*=\s*f['\"]\{\w+\.name\}\.", text)
+        if beside and re.search(rf"open\({beside.group(1) or beside.group(2)}\s*,\s*['\"][wax]", text):
+            yield Hit("temporary_file_race", node.lineno)
 
 
 @on(ast.Call)
@@ -212,6 +297,8 @@ def _written(call: ast.Call, name: str, last: str, scope: Scope) -> Iterator[Val
             yield target
     elif (name == "os.makedirs" and is_true(argument(call, -1, "exist_ok"))) or name in WRITING_FIRST:
         yield scope.value(argument(call, 0, "name", "path", "database", "filename"))
+    elif name in ("os.mkdir", "os.makedirs") and scope.mentions(r"isdir\(|exists\("):
+        yield scope.value(argument(call, 0, "name", "path"))
     elif last in ("to_csv", "to_json", "to_excel", "to_parquet", "savefig", "write_pdf", "save") and call.args:
         yield scope.value(call.args[0])
     elif isinstance(call.func, ast.Attribute):

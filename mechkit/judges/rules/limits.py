@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 
 from mechkit.judges.rules import Hit, argument, is_none, is_true, on
+from mechkit.judges.rules.evidence import number, text_of
 from mechkit.judges.scope import Scope
-from mechkit.judges.values import AMOUNT, Origin
+from mechkit.judges.values import AMOUNT
 from mechkit.judges.vocabulary import words
 
 SIZED = words("range bytes bytearray time.sleep asyncio.sleep numpy.zeros numpy.ones numpy.empty os.urandom")
@@ -17,10 +18,39 @@ NO_LIMIT = words(
     MAX_IMAGE_PIXELS MAX_FORM_MEMORY_SIZE
     """
 )
-NESTED_REPEAT = re.compile(
-    r"\((?:\?:)?(?:\[[^\]]+\]|\\[wdsS]|\.|\w)[+*]\)[+*]|\((?:\?:)?(?:\[[^\]]+\]|\\[wds])[+*]\\?[\s,;]?[?*]\)[+*]"
+SIZED_BY = words(
+    """
+    new zeros ones empty full arange linspace rand randn token_bytes token_hex token_urlsafe randbytes sleep factorial
+    permutations combinations product ThreadPoolExecutor ProcessPoolExecutor Pool limit fetchmany resize thumbnail
+    sample choices repeat islice make_image pow ljust rjust zfill center
+    """
 )
-"""A repeated group that is itself repeated: matching can take exponential time."""
+"""Calls whose work or memory grows with a number that they are given."""
+NONE_IS_ENDLESS = (
+    "max_size",
+    "max_content_length",
+    "max_workers_limit",
+    "client_max_size",
+    "max_length",
+    "max_body_size",
+    "request_timeout",
+    "read_timeout",
+    "max_redirects",
+    "max_message_size",
+    "connect_timeout",
+    "max_fields",
+)
+LARGEST = (
+    "max_body_size",
+    "client_max_size",
+    "max_buffer_size",
+    "max_size",
+    "max_content_length",
+    "max_message_size",
+    "max_request_size",
+    "max_part_size",
+    "max_form_memory_size",
+)
 
 
 @on(ast.Call)
@@ -30,9 +60,6 @@ def sizes(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     last = name.rsplit(".", 1)[-1]
     if name in SIZED and any(AMOUNT in scope.value(part).marks for part in call.args):
         yield Hit("unbounded_resource", call.lineno)
-    elif name in ("zlib.decompress", "gzip.decompress", "bz2.decompress", "lzma.decompress"):
-        if call.args and scope.value(call.args[0]).origin in (Origin.OUTSIDE, Origin.USER):
-            yield Hit("unbounded_resource", call.lineno)
     elif re.match(r"(?:requests|httpx)\.\w+$", name) or name in WAITING:
         limit = argument(call, -1, "timeout")
         if limit is not None and is_none(limit):
@@ -43,8 +70,39 @@ def sizes(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         limit = argument(call, -1, "max_size")
         if limit is not None and is_none(limit):
             yield Hit("unbounded_resource", call.lineno)
-    elif name in ("re.compile", "re.match", "re.fullmatch", "re.search") and call.args:
-        if NESTED_REPEAT.search(scope.value(call.args[0]).text):
+    elif (
+        (
+            last in SIZED_BY
+            and any(AMOUNT in scope.value(part).marks for part in [*call.args, *(word.value for word in call.keywords)])
+        )
+        or any(is_none(word.value) and word.arg in NONE_IS_ENDLESS for word in call.keywords)
+        or (last == "settimeout" and call.args and is_none(call.args[0]))
+        or (name == "csv.field_size_limit" and call.args and "maxsize" in ast.unparse(call.args[0]))
+        or (name == "sys.setrecursionlimit" and call.args and (number(call.args[0], scope) or 0) >= 100_000)
+        or (name == "resource.setrlimit" and "INFINITY" in ast.unparse(call))
+        or (
+            name in ("functools.lru_cache", "lru_cache")
+            and is_none(argument(call, 0, "maxsize"))
+            and argument(call, 0, "maxsize") is not None
+        )
+        or (
+            any(
+                isinstance(word.value, (ast.BinOp, ast.Constant))
+                and word.arg in LARGEST
+                and (number(word.value, scope) or 0) > 2**30
+                for word in call.keywords
+            )
+        )
+    ):
+        yield Hit("unbounded_resource", call.lineno)
+    elif name in ("queue.Queue", "asyncio.Queue", "collections.deque") and (
+        scope.handler or scope.mentions("socket|recv|request|listen|message|submit")
+    ):
+        if (
+            not call.args
+            and argument(call, -1, "maxsize", "maxlen") is None
+            and scope.says(r"def (?:submit|enqueue|put|add|accept|receive|on_message|push)")
+        ):
             yield Hit("unbounded_resource", call.lineno)
 
 
@@ -59,6 +117,20 @@ def repeated(node: ast.BinOp, scope: Scope) -> Iterator[Hit]:
             if text and AMOUNT in scope.value(times).marks:
                 yield Hit("unbounded_resource", node.lineno)
                 return
+
+
+@on(ast.FunctionDef, ast.AsyncFunctionDef)
+def endless_reading(node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Iterator[Hit]:
+    """A loop that gathers what a socket sends, however much; a parser that calls itself on nested input."""
+    for part in scope.nodes(node):
+        if isinstance(part, ast.While) and isinstance(part.test, ast.Constant):
+            text = text_of(part, scope)
+            if re.search(r"(?:\.recv|\.read|receive\w*|readline|read_until|readuntil)\(", text) and re.search(
+                r"\+=|\.append\(|\.extend\(|join\(", text
+            ):
+                if not re.search(r"len\(|MAX|limit|size\s*[<>+]|[<>]|total|count|deadline", text):
+                    yield Hit("unbounded_resource", part.lineno)
+                    return
 
 
 @on(ast.Assign)

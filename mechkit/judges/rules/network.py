@@ -4,7 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from mechkit.judges.rules import Hit, argument, is_false, is_none, on
+from mechkit.judges.rules import Hit, argument, calling, is_false, is_none, is_true, on
+from mechkit.judges.rules.secrets import PERSONAL
 from mechkit.judges.scope import Scope
 from mechkit.judges.values import HOLE, SECRET, Origin, Value
 from mechkit.judges.vocabulary import is_secret_name, words
@@ -17,6 +18,8 @@ FETCHING = re.compile(
 RENDERERS = frozenset(
     [
         "urllib.request.Request",
+        "websockets.connect",
+        "websocket.create_connection",
         "pdfkit.from_url",
         "imgkit.from_url",
         "feedparser.parse",
@@ -25,6 +28,11 @@ RENDERERS = frozenset(
     ]
 )
 """Other functions that fetch the address that they are given."""
+CHOSEN_ADDRESS = re.compile(
+    r"^(?:url|link|address|href|site|server|web_?page|image_?url|src|uri|remote|location|source_url|picture|feed)$",
+    re.IGNORECASE,
+)
+"""Parameters that hold a whole address or host, not one that the program configures."""
 SESSION = re.compile(r"(?:Session|Client|PoolManager)$")
 DOMAINS = "com|org|net|io|edu|gov|co|dev|app|info|local|internal"
 LOOSE_DOT = re.compile(rf"(?<!\\)\.(?:{DOMAINS})(?![\w.*+?{{])|(?<!\\)\.(?=[a-z0-9-]+\\\.(?:{DOMAINS})(?!\w))")
@@ -45,24 +53,71 @@ def requests_to_chosen_hosts(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     last = name.rsplit(".", 1)[-1]
     session = isinstance(call.func, ast.Attribute) and SESSION.search(scope.value(call.func.value).maker)
     browser = last == "goto" and ("playwright" in scope.module_text or "pyppeteer" in scope.module_text)
-    if browser or name in RENDERERS:
+    if browser or name in RENDERERS or last == "ws_connect":
         url = argument(call, 0, "url")
-        if url is not None and _chooses_host(scope.value(url)):
-            yield Hit("server_side_request", call.lineno, None if scope.value(url).origin == Origin.USER else 60)
+        if url is not None and _chooses_host(scope.value(url), scope):
+            yield Hit("server_side_request", call.lineno, _weight(scope.value(url)))
     elif FETCHING.match(name) or (session and re.fullmatch(VERBS, last)):
         url = argument(call, 1 if last in ("request", "stream") else 0, "url")
         value = scope.value(url)
-        if _chooses_host(value):
-            yield Hit("server_side_request", call.lineno, None if value.origin == Origin.USER else 60)
+        if _chooses_host(value, scope):
+            yield Hit("server_side_request", call.lineno, _weight(value))
 
 
-def _chooses_host(value: Value) -> bool:
+@calling(
+    "IMAP4",
+    "IMAP4_SSL",
+    "SMTP",
+    "SMTP_SSL",
+    "POP3",
+    "POP3_SSL",
+    "FTP",
+    "FTP_TLS",
+    "create_connection",
+    "open_connection",
+    "HTTPConnection",
+    "HTTPSConnection",
+    "Server",
+)
+def connections_to_chosen_hosts(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """A connection of another protocol to a host that the user chose."""
+    host = argument(call, 0, "host", "address")
+    host = host.elts[0] if isinstance(host, ast.Tuple) and host.elts else host
+    if host is not None and scope.value(host).reaches("url", Origin.USER) and scope.value(host).origin == Origin.USER:
+        yield Hit("server_side_request", call.lineno)
+
+
+@calling("create_connection", "open_connection", "connect")
+def bare_sockets(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """A password sent over a socket that nothing encrypts."""
+    name = scope.name(call.func)
+    if name not in ("socket.create_connection", "asyncio.open_connection") and not (
+        name.endswith(".connect")
+        and isinstance(call.func, ast.Attribute)
+        and scope.value(call.func.value).maker == "socket.socket"
+    ):
+        return
+    if scope.says(r"wrap_socket|start_?tls|ssl=|AF_UNIX|localhost|127\.0\.0\.1|SSLContext|create_default_context\("):
+        return
+    if scope.says(SENT_SECRET):
+        yield Hit("plaintext_protocol", call.lineno, 55)
+
+
+def _weight(value: Value) -> int | None:
+    return None if value.origin == Origin.USER else 60 if value.origin == Origin.OUTSIDE else 55
+
+
+def _chooses_host(value: Value, scope: Scope) -> bool:
     """Whether outside data stands where an address names its host."""
-    if value.origin == Origin.OPERATOR or not value.reaches("url", Origin.OUTSIDE):
+    if value.origin == Origin.OPERATOR or not value.reaches("url", Origin.PARAMETER):
         return False
+    if value.origin == Origin.PARAMETER:
+        named = any(CHOSEN_ADDRESS.search(name) for name in scope.sources(value) & scope.parameters())
+        if not named or scope.called_inside():
+            return False
     if value.front:
         return re.match(r"(?:\w+:)?//[^/]*$", value.front) is not None
-    return value.leading >= Origin.OUTSIDE
+    return value.leading >= Origin.PARAMETER
 
 
 @on(ast.Call)
@@ -106,8 +161,57 @@ def certificates(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     unchecked = name == "ssl._create_unverified_context"
     unverified = is_false(argument(call, -1, "verify")) and "jwt" not in name
     switches = ("ssl", "verify_ssl", "check_hostname", "validate_certs", "verify_certs")
-    off = is_false(argument(call, -1, *switches)) and last not in ("connect", "MongoClient")
-    if unchecked or unverified or off:
+    off = is_false(argument(call, -1, *switches)) and last not in ("connect", "MongoClient", "Redis", "StrictRedis")
+    none = any(
+        scope.name(word.value).endswith("CERT_NONE")
+        or (
+            word.arg in ("cert_reqs", "ssl_cert_reqs", "verify_mode")
+            and (is_none(word.value) or scope.value(word.value).text.upper() in ("CERT_NONE", "NONE"))
+        )
+        or (word.arg in ALLOWING and isinstance(word.value, ast.Constant) and word.value.value is True)
+        or (
+            word.arg
+            in (
+                "ssl_verify",
+                "validate_cert",
+                "verify_hostname",
+                "assert_hostname",
+                "ssl_verify_cert",
+                "verify_tls",
+                "tls_verify",
+                "ssl_verify_identity",
+                "check_cert",
+            )
+            and is_false(word.value)
+        )
+        for word in call.keywords
+    )
+    switched = last in ("tls_insecure_set",) and call.args and not is_false(call.args[0])
+    switched = switched or (
+        last == "setopt"
+        and len(call.args) == 2
+        and "SSL_VERIFY" in scope.name(call.args[0])
+        and scope.value(call.args[1]).constant in (0, False)
+    )
+    skipped = (
+        call.args
+        and isinstance(call.args[0], (ast.List, ast.Tuple))
+        and any(
+            isinstance(part, ast.Constant)
+            and part.value in ("--insecure", "-k", "--no-check-certificate", "http.sslVerify=false")
+            for part in call.args[0].elts
+        )
+        and re.search(r"curl|wget|git", ast.unparse(call.args[0]))
+    )
+    hosts = any(
+        isinstance(part, ast.Constant)
+        and isinstance(part.value, str)
+        and re.search(r"StrictHostKeyChecking[= ]no", part.value)
+        for part in ast.walk(call)
+    )
+    if hosts or (is_none(argument(call, -1, "known_hosts")) and argument(call, -1, "known_hosts") is not None):
+        yield Hit("unverified_host_key", call.lineno)
+    if unchecked or unverified or off or none or switched or skipped:
         yield Hit("unverified_certificate", call.lineno)
 
 
@@ -123,6 +227,18 @@ def certificate_settings(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
                 yield Hit("unverified_certificate", node.lineno)
 
 
+ALLOWING = (
+    "tlsAllowInvalidCertificates",
+    "tlsAllowInvalidHostnames",
+    "tlsInsecure",
+    "insecure",
+    "trust_server_certificate",
+    "allow_invalid_certs",
+    "skip_verify",
+    "insecure_skip_verify",
+    "no_check_certificate",
+)
+SENT_SECRET = re.compile(r"(?:write|send|sendall|dumps)\([^\n]*\b(?:\w*passw\w*|token|pin|secret|api_?key)\b")
 VERIFYING = words("verify_signature verify_exp verify")
 CHECKING_SIGNATURE = r"(?i)hmac|verif|compare_digest|signer|\.decode\(\s*\w+\s*,\s*\w*(?:key|secret)"
 CUT_AT_DOTS = r"(?:split|partition)\(\s*b?['\"]\.['\"]"
@@ -206,8 +322,39 @@ def unencrypted_logins(call: ast.Call, scope: Scope) -> Iterator[Hit]:
             if PLAIN_SCHEME.match(front) and not LOCAL.match(front) and _sends_secret(call, front, scope):
                 yield Hit("plaintext_protocol", call.lineno)
                 return
-        off = is_false(argument(call, -1, "use_ssl", "use_tls", "secure", "tls"))
-        if off and last in ("Server", "Minio", "Client", "Connection", "connect", "Redis", "StrictRedis"):
+        protocol = scope.value(argument(call, -1, "security_protocol")).text.upper()
+        mailed = (
+            last == "SMTPHandler"
+            and argument(call, 4, "credentials") is not None
+            and argument(call, 5, "secure") is None
+        )
+        if protocol in ("SASL_PLAINTEXT", "PLAINTEXT") or mailed:
+            yield Hit("plaintext_protocol", call.lineno)
+            return
+        off = is_false(argument(call, -1, "use_ssl", "use_tls", "secure", "tls", "ssl"))
+        mode = scope.value(argument(call, -1, "sslmode", "ssl_mode", "sslMode")).text.lower()
+        if (
+            mode in ("disable", "disabled", "allow", "prefer")
+            or is_true(argument(call, -1, "ssl_disabled"))
+            or (
+                off
+                and last
+                in (
+                    "Server",
+                    "Minio",
+                    "Client",
+                    "Connection",
+                    "connect",
+                    "Redis",
+                    "StrictRedis",
+                    "MongoClient",
+                    "from_url",
+                    "create_connection",
+                    "send",
+                    "create_pool",
+                )
+            )
+        ):
             yield Hit("plaintext_protocol", call.lineno)
 
 
@@ -216,6 +363,8 @@ def _sends_secret(call: ast.Call, front: str, scope: Scope) -> bool:
         return True
     parts = [*call.args, *(word.value for word in call.keywords)]
     if any(SECRET in scope.value(part).marks for part in parts):
+        return True
+    if any(PERSONAL.search(name) for part in parts for name in scope.value(part).names):
         return True
     last = scope.name(call.func).rsplit(".", 1)[-1]
     opening = front.startswith(("ldap", "ws", "mqtt", "amqp")) and last in OPENING

@@ -4,19 +4,20 @@ import ast
 import re
 from collections.abc import Iterator
 
-from mechkit.judges.rules import Hit, argument, is_false, on
+from mechkit.judges.rules import Hit, argument, calling, is_false, on
 from mechkit.judges.scope import Scope
-from mechkit.judges.values import CODE, GUESSABLE, SECRET, STRONG, Origin
-from mechkit.judges.vocabulary import NOT_SECRET_NAME, SECRET_NAME
+from mechkit.judges.values import CLOCK, CODE, GUESSABLE, SECRET, STRONG, Origin
+from mechkit.judges.vocabulary import NOT_SECRET_NAME, PREDICTABLE, SECRET_NAME
 
 PLACEHOLDER = re.compile(
     r"^(?:|x+|\*+|\.+|<.*>|\{.*\}|\$.*|your.*|change.?me.*|replace.*|todo.*|none|null|example.*|dummy.*|"
-    r"placeholder.*|password:?|enter.*|test)$",
+    r"placeholder.*|true|false|password:?|enter.*|test)$",
     re.IGNORECASE,
 )
 RANDOM_TARGET = re.compile(
     r"token|secret|passw|(?:^|_)pwd(?:$|_)|passphrase|(?:^|_)(?:otp|totp|pin|sid|iv|csrf|salt|nonce|captcha)s?(?:$|_)|"
     r"session_?(?:id|key)|csrf|salt|nonce|verification|(?:^|_)(?:code|key|voucher|ticket|coupon|invite|invitation)s?$|"
+    r"(?:^|_)(?:share|private|secret|sketch|download|access|magic|gallery|album)_?(?:link|url|id)$|"
     r"(?:invite|invitation|voucher|reset|confirm\w*|activation|access|auth|login|otp|recovery|backup|gift|promo)_?"
     r"(?:code|link|key|id)|api_?key",
     re.IGNORECASE,
@@ -24,7 +25,7 @@ RANDOM_TARGET = re.compile(
 NOT_DRAWN = re.compile(
     r"public|(?:status|country|currency|colou?r|zip|post(?:al)?|area|error|exit|return|response|char|lang(?:uage)?|"
     r"product|item|state|sort|primary|foreign|dict|cache|key|unit|bar|qr|source|byte|op)_?(?:code|key)|"
-    r"sample|mock|fake|dummy|example|test|expir|len|count|index|num_tokens|tokens_per",
+    r"sample|time|(?:^|_)at$|until|issued|_age$|sample|mock|fake|dummy|example|test|expir|len|count|index|num_tokens|tokens_per",
     re.IGNORECASE,
 )
 GUARDING = re.compile(
@@ -33,8 +34,11 @@ GUARDING = re.compile(
 )
 NOT_GUARDING = re.compile(
     r"cache|etag|check_?sum|dedup|duplicate|gravatar|avatar|bucket|shard|chunk|colou?r|partition|file_?hash|hash_?file|"
-    r"content|version|fingerprint_of|slot|bloom",
+    r"version|fingerprint_of|slot|bloom",
     re.IGNORECASE,
+)
+LOGINS = re.compile(
+    r"^(?:login|auth|authenticate|HTTPBasicAuth|HTTPDigestAuth|BasicAuth|connect|FTP|FTP_TLS|pass_|setpassword|simple_bind_s|username_pw_set)$"
 )
 KEYED = re.compile(
     r"(?:^|\.)(?:Fernet|(?:URLSafe(?:Timed)?|Timed)Serializer|(?:Timestamp)?Signer|(?:AES|DES3?|ARC4|Blowfish)\.new|hmac\.new)$"
@@ -42,6 +46,7 @@ KEYED = re.compile(
 ISSUED = re.compile(
     r"\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bsk_live_\w{8,}|\bxox[abpr]-[\w-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
+LOGIN_HEADER = re.compile(r"^(?:Basic\s+[A-Za-z0-9+/]{8,}={0,2}|Bearer\s+[\w.-]{8,}|[Tt]oken\s+\w{12,})$")
 FEW_ROUNDS = 10_000
 PASSLIB = re.compile(r"passlib\.hash\.(?:hex_|ldap_)?(?:md5|sha1|des|nthash|lmhash|plaintext|md5_crypt|des_crypt)\w*\.")
 COMPARED = re.compile(
@@ -52,11 +57,21 @@ COMPARED = re.compile(
 REPEATED = re.compile(
     r"confirm|repeat|again|retype|_?[12]$|type$|kind$|algorithm|length|_len$|count|old_|new_", re.IGNORECASE
 )
+HASHED_SECRET = re.compile(r"passw|pass$|phrase|secret|token|key|pin$|code$|otp|pwd|answer|mac$|sig", re.IGNORECASE)
+PUBLISHED = re.compile(r"publish|pinned|checksum|manifest|etag|expected_(?:sha|md5|hash)|known_hash", re.IGNORECASE)
 FORM = re.compile(r"(?:^|\.)(?:request|req)\.(?:form|POST|cookies|COOKIES|headers|META|authorization)$")
 PERSONAL = re.compile(
     r"(?:^|_)(?:cvc|cvv|ssn|pin|iban|otp)(?:$|_)|card_?num|credit_?card|social_security|passport|account_number|"
-    r"session_?(?:id|key)|(?:^|_)authorization|private_?key",
+    r"session_?(?:id|key)|(?:^|_)authorization|private_?key|licen[cs]e_?key|(?:alarm|door|access|safe|entry)_code|bank_pin|"
+    r"health_(?:no|number)|tax_id|national_id",
     re.IGNORECASE,
+)
+SECRET_PARAMETER = re.compile(r"[(,]\s*(?:\*,\s*)?(?:\w*passw\w*|\w*secret|\w*token|pin|api_?key|passphrase)\s*[:,)=]")
+WHOLE_JSON = re.compile(
+    r"(?:^|\.)(?:request|req)(?:\.\w+)?\.(?:json|get_json|json_body|media|data|get_data|body|post|form)(?:\(\))?$"
+)
+PERSONAL_WORDS = re.compile(
+    r"(?i)\bcard\b|cvc|cvv|passw|iban|holder|\bssn\b|credit|\btoken\b|\bpin\b|secret|account_number"
 )
 MASKED = re.compile(r"mask|redact|hidden|last|ending|hash|obfusc", re.IGNORECASE)
 CONNECTION = re.compile(r"^\w[\w+]*://[^:/@\s{]+:([^@/\s{]+)@")
@@ -90,12 +105,6 @@ def assigned_credentials(node: ast.Assign | ast.AnnAssign, scope: Scope) -> Iter
             name = key.constant if key.known and isinstance(key.constant, str) else name
         if _is_credential(name, node.value):
             yield Hit("hardcoded_credential", node.lineno)
-    if (
-        isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-        and CONNECTION.match(node.value.value)
-    ):
-        yield Hit("hardcoded_credential", node.lineno)
 
 
 @on(ast.Call)
@@ -142,14 +151,39 @@ def keys_in_code(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     login = argument(call, -1, "auth")
     if isinstance(login, ast.Tuple) and len(login.elts) == 2:
         key = login.elts[1]
-    if isinstance(key, ast.Constant) and isinstance(key.value, (str, bytes)) and len(key.value) > 2:
-        yield Hit("hardcoded_credential", call.lineno)
+    last = name.rsplit(".", 1)[-1]
+    if LOGINS.match(last) and len(call.args) > 1 and not any(part.arg == "password" for part in call.keywords):
+        dialling = last in ("connect", "FTP_TLS", "FTP")
+        key = call.args[-1] if dialling and len(call.args) > 2 else None if dialling else call.args[1]
+    elif last == "encode" and re.search(r"(?:^|\.)jwt\.encode$", name) and len(call.args) > 1:
+        key = call.args[1]
+    elif last in (
+        "pbkdf2_hmac",
+        "scrypt",
+        "sha256",
+        "SecretBox",
+        "AESGCM",
+        "ChaCha20Poly1305",
+        "TripleDES",
+        "AES",
+        "OctKey",
+        "bytes.fromhex",
+    ):
+        key = call.args[0] if call.args and last not in ("pbkdf2_hmac", "scrypt", "sha256") else None
+    held = scope.value(key) if key is not None else None
+    if held is not None and held.known and isinstance(held.constant, (str, bytes)) and len(held.constant) > 2:
+        if not PLACEHOLDER.match(held.text) and not re.search(r"\s|^https?:|^/", held.text):
+            yield Hit("hardcoded_credential", call.lineno)
 
 
 @on(ast.Constant)
 def issued_keys(node: ast.Constant, scope: Scope) -> Iterator[Hit]:
     """A key in the form that a well-known service gives it out."""
-    if isinstance(node.value, str) and len(node.value) > 15 and ISSUED.search(node.value[:200]):
+    if not isinstance(node.value, str) or len(node.value) < 12:
+        return
+    held = CONNECTION.match(node.value[:300])
+    header = LOGIN_HEADER.match(node.value)
+    if ISSUED.search(node.value[:200]) or header or (held and not PLACEHOLDER.match(held.group(1))):
         yield Hit("hardcoded_credential", node.lineno)
 
 
@@ -158,7 +192,18 @@ def compared_credentials(node: ast.Compare, scope: Scope) -> Iterator[Hit]:
     """A password or token compared with a literal."""
     if len(node.ops) == 1 and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
         for name, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
-            if _is_credential(scope.name(name).rsplit(".", 1)[-1], other):
+            named = _last_name(name) or scope.name(name).rsplit(".", 1)[-1]
+            pin = re.search(
+                r"(?:^|_)(?:pin|passcode|access_code|entry_code|pw|pass|auth|admin_key|key)$", named, re.IGNORECASE
+            )
+            digits = (
+                isinstance(other, ast.Constant)
+                and isinstance(other.value, str)
+                and re.fullmatch(r"[\w!@#$%^&*.-]{4,}", other.value)
+            )
+            if _is_credential(named, other) or (
+                pin and digits and named.lower() != str(getattr(other, "value", "")).lower()
+            ):
                 yield Hit("hardcoded_credential", node.lineno)
                 return
 
@@ -178,6 +223,15 @@ def predictable(node: ast.Assign | ast.AnnAssign | ast.Return, scope: Scope) -> 
         yield Hit("predictable_secret", node.lineno)
 
 
+@calling("shuffle", "choice", "sample", "choices", "randrange", "randint")
+def draws_for_prizes(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """A winner drawn from `random`."""
+    if PREDICTABLE.match(scope.name(call.func)) and scope.mentions(
+        r"(?i)raffle|lottery|lotto|\bwinners?\b|\bprizes?\b|jackpot|sweepstake|\bcasino"
+    ):
+        yield Hit("predictable_secret", call.lineno, 55)
+
+
 @on(ast.Call)
 def predictable_arguments(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     """The same, passed on under such a name."""
@@ -194,14 +248,17 @@ def _is_drawn_secret(name: str) -> bool:
 
 def _is_guessable(node: ast.expr, scope: Scope) -> bool:
     marks = scope.value(node).marks
-    return GUESSABLE in marks and STRONG not in marks
+    drawn = GUESSABLE in marks or (CLOCK in marks and not isinstance(node, (ast.Compare, ast.Dict)))
+    return drawn and STRONG not in marks
 
 
 @on(ast.Call)
 def hashes(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     """MD5 and SHA-1 (heavier around passwords), and a single round of a fast hash over a password."""
     name = scope.name(call.func)
-    algorithm = scope.value(argument(call, 0, "name")).text if name == "hashlib.new" else name
+    algorithm = name
+    if name in ("hashlib.new", "hashlib.file_digest"):
+        algorithm = scope.value(argument(call, 0 if name.endswith("new") else 1, "name", "digest")).text
     broken, fast = BROKEN_HASH.search(algorithm), FAST_HASH.search(algorithm)
     if not (broken or fast) or is_false(argument(call, -1, "usedforsecurity")):
         return
@@ -222,6 +279,14 @@ def hashes(call: ast.Call, scope: Scope) -> Iterator[Hit]:
             or (PASSWORD.search(around) and any(scope.value(part).origin >= Origin.PARAMETER for part in call.args))
         )
     ):
+        yield Hit("weak_hash", call.lineno, 55)
+
+
+@calling("crc32", "adler32", "crc_hqx")
+def sums_as_digests(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """A sum against accidents where one against attackers is needed."""
+    around = scope.function.name if scope.function else ""
+    if re.search(r"digest|verif|sign|authentic|fingerprint|token|mac$|tamper", around, re.IGNORECASE):
         yield Hit("weak_hash", call.lineno, 55)
 
 
@@ -270,10 +335,23 @@ def compared_in_varying_time(node: ast.Compare, scope: Scope) -> Iterator[Hit]:
     if any(value.origin <= Origin.HARMLESS or value.known for value in values):
         return
     names = [_last_name(side) for side in sides]
+    if any(PUBLISHED.search(name) for name in names) and not any(CODE in value.marks for value in values):
+        return
+    if any(is_checksum(side, scope) for side in sides):
+        return
     if any(REPEATED.search(name) for name in names) or re.search(r"(?:user|name|mail|login)$", " ".join(names)):
         return
     if any(CODE in value.marks or SECRET in value.marks or COMPARED.search(name) for value, name in zip(values, names)):
         yield Hit("timing_comparison", node.lineno)
+
+
+def is_checksum(node: ast.expr, scope: Scope) -> bool:
+    """Whether an expression is a plain hash of something that is no secret, such as a download's content."""
+    value = scope.value(node)
+    hashed = re.search(r"hashlib|(?:^|\.)(?:hex)?digest$", value.maker) is not None
+    if not hashed or CODE in value.marks or "pbkdf2" in value.maker or "scrypt" in value.maker:
+        return False
+    return not any(HASHED_SECRET.search(name) for name in scope.sources(value))
 
 
 def _last_name(node: ast.expr) -> str:
@@ -338,11 +416,29 @@ def _reveals(node: ast.expr, screen: bool, scope: Scope) -> bool:
     value = scope.value(node)
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
         return False
+    if isinstance(node, ast.Attribute) and scope.name(node) == "os.environ":
+        return True
+    if isinstance(node, ast.Name) and scope.function is not None and not screen:
+        given = scope.function.args
+        if any(extra is not None and extra.arg == node.id for extra in (given.kwarg, given.vararg)):
+            return scope.says(SECRET_PARAMETER)
+        written = scope.written(node)
+        whole = isinstance(written, (ast.Call, ast.Attribute, ast.Await)) and WHOLE_JSON.search(scope.name(written))
+        if whole and value.origin == Origin.USER:
+            return scope.says(PERSONAL_WORDS)
     if isinstance(node, ast.Attribute) and FORM.search(scope.name(node)) and value.origin == Origin.USER:
         return True
     if isinstance(node, ast.Name) and FORM.search(value.maker) and value.origin == Origin.USER:
         written = scope.written(node)
         return isinstance(written, ast.Attribute) and FORM.search(scope.name(written)) is not None
+    if not screen and isinstance(node, ast.Name) and _is_record_with_secret(node, scope):
+        return True
+    if (
+        not screen
+        and STRONG in value.marks
+        and re.search(r"(?:^|_)(?:code|otp|pin|token|link|password|key|secret)$", _last_name(node))
+    ):
+        return True
     if value.origin <= Origin.HARMLESS:
         return False
     if SECRET in value.marks:
@@ -351,6 +447,19 @@ def _reveals(node: ast.expr, screen: bool, scope: Scope) -> bool:
     if isinstance(node, ast.Subscript):
         name = f"{scope.name(node.value).rsplit('.', 1)[-1]}_{name}"
     return PERSONAL.search(name) is not None and NOT_SECRET_NAME.search(name) is None and not MASKED.search(name)
+
+
+def _is_record_with_secret(node: ast.Name, scope: Scope) -> bool:
+    """Whether a variable holds a dataclass of this module whose text shows a password."""
+    written = scope.written(node)
+    if not isinstance(written, ast.Call) or not isinstance(written.func, ast.Name) or not written.func.id[:1].isupper():
+        return False
+    found = re.search(rf"@dataclass[^\n]*\nclass {written.func.id}\b.*?(?=\n\S|\Z)", scope.module_text, re.DOTALL)
+    if found is None or "__repr__" in found.group() or "SecretStr" in found.group():
+        return False
+    return (
+        re.search(r"\n\s+\w*(?:passw|secret|token|api_key|pin)\w*\s*:(?![^\n]*repr=False)", found.group()) is not None
+    )
 
 
 def _words(node: ast.AST) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from mechkit.judges.rules import Hit, argument, is_false, is_true, on
 from mechkit.judges.scope import Scope
-from mechkit.judges.values import SECRET, Origin, Value
+from mechkit.judges.values import HOLE, SECRET, Origin, Value
 
 TAG = re.compile(r"<\s*/?\s*[a-zA-Z!]|&lt;\s*/?\s*[a-zA-Z]")
 RESPONDING = re.compile(
     r"(?:^|\.)(?:make_response|Response|HttpResponse|HTMLResponse|Markup|mark_safe|SafeString|SafeText|"
-    r"html_safe)$"
+    r"html_safe|html|HTML|raw|unescape_html|HTMLString|SafeMarkup|write_html)$"
 )
 SWITCHES = {
     "SESSION_COOKIE_SECURE": "insecure_cookie",
@@ -33,6 +33,17 @@ WEB_SETTINGS = re.compile(r"flask|django|fastapi|starlette|bottle|INSTALLED_APPS
 CHECKED_HEADERS = ("access-control-allow-origin", "set-cookie", "location")
 ORIGIN_HEADER = "access-control-allow-origin"
 ANY_ORIGIN = re.compile(r"Access-Control-Allow-Origin['\"]\]?\s*[=:,]\s*['\"]\*")
+HTML = re.compile(
+    r"<\s*/?\s*(?:h[1-6]|p|div|li|ul|ol|td|tr|th|table|b|i|a|span|img|body|html|head|script|title|input|option|select|textarea|strong|em|br|"
+    r"form|button|section|article|pre|blockquote|label|style|link|meta|iframe|svg|main|nav|header|footer|dt|dd|dl|small|code|marquee|figure|"
+    r"figcaption|center|font|u|s|mark|details|summary|video|audio|object|embed|base|hr)\b",
+    re.IGNORECASE,
+)
+UNESCAPED = re.compile(
+    r"\|\s*safe\b|\{%-?\s*autoescape\s+(?:false|off|None)|\{%\s*raw\s+\w|\{\{!\s*\w|\$\{[^}]*\|\s*n\s*\}|\{%\s*module\s+raw|\{\{\{\s*\w|"
+    r"<%page[^>]*expression_filter=['\"]n"
+)
+PREFERENCE = re.compile(r"^(?:lang(?:uage)?|locale|theme|colou?r|consent|seen|tz|timezone|currency|layout|font|dark)")
 PAGES = re.compile(r"\b(?:flask|bottle|django)\b")
 TEXT_FROM_REQUEST = re.compile(r"\.(?:args|form|values|cookies|GET|POST|headers)\b|^<route>$")
 
@@ -43,7 +54,7 @@ def _is_unsafe_html(value: Value, scope: Scope) -> bool:
         return False
     if value.built and TAG.search(value.text):
         return True
-    echoes = scope.handler and value.origin >= Origin.USER and PAGES.search(scope.module_text) is not None
+    echoes = scope.handler and value.origin >= Origin.USER and scope.says(PAGES)
     return echoes and (value.built or TEXT_FROM_REQUEST.search(value.maker) is not None)
 
 
@@ -64,9 +75,10 @@ def returned_html(node: ast.Return, scope: Scope) -> Iterator[Hit]:
 def responded_html(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     """The same, handed to a response object or marked as safe."""
     name = scope.name(call.func)
-    if RESPONDING.search(name) and call.args:
-        value = scope.value(call.args[0])
-        marked = re.search(r"Markup|mark_safe|Safe|html_safe", name) is not None
+    body = argument(call, 0, "text", "body", "content", "response", "html")
+    if RESPONDING.search(name) and body is not None:
+        value = scope.value(body)
+        marked = re.search(r"Markup|mark_safe|Safe|html_safe|\\bHTML$|raw$", name) is not None
         if _is_unsafe_html(value, scope) or (marked and value.reaches("html", Origin.UNKNOWN)):
             plain = scope.value(argument(call, -1, "mimetype", "content_type", "media_type")).text
             if "json" not in plain and "text/plain" not in plain:
@@ -75,10 +87,60 @@ def responded_html(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         value = scope.value(call.args[0])
         if value.built and TAG.search(value.text) and value.reaches("html", Origin.PARAMETER):
             yield Hit("cross_site_scripting", call.lineno)
-    elif name.endswith(("render_template_string", "from_string")) and call.args:
-        text = scope.value(call.args[0]).text
-        if re.search(r"\|\s*safe\b|autoescape\s+false", text):
+    elif any(
+        is_true(argument(call, -1, word))
+        for word in ("unsafe_allow_html", "dangerously_allow_html", "unsafe_html", "allow_html")
+    ):
+        shown = scope.value(argument(call, 0, "body", "children"))
+        if shown.reaches("html", Origin.UNKNOWN) or shown.built:
             yield Hit("cross_site_scripting", call.lineno)
+    elif name.endswith(("MIMEText", "set_content", "add_alternative", "attach_alternative")) and call.args:
+        if "html" in ast.unparse(call)[-60:] and _is_unsafe_html(scope.value(call.args[0]), scope):
+            yield Hit("cross_site_scripting", call.lineno)
+
+
+@on(ast.Constant)
+def unescaped_places(node: ast.Constant, scope: Scope) -> Iterator[Hit]:
+    """A template that tells its engine not to escape a value."""
+    if isinstance(node.value, str) and len(node.value) > 8 and UNESCAPED.search(node.value[:4000]):
+        if scope.says(r"render|template|Template|jinja|from_string|mako|tornado|bottle|Environment"):
+            yield Hit("cross_site_scripting", node.lineno)
+
+
+@on(ast.BinOp, ast.JoinedStr, ast.Call)
+def built_html(node: ast.expr, scope: Scope) -> Iterator[Hit]:
+    """HTML with unescaped data in it, wherever it is built."""
+    if isinstance(node, ast.Call) and not (
+        isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("format", "substitute", "safe_substitute", "format_map")
+    ):
+        return
+    value = scope.value(node)
+    if isinstance(node, ast.Call) and node.func.attr.endswith("substitute"):  # type: ignore[attr-defined]
+        source = scope.written(node.func.value)  # type: ignore[attr-defined]
+        texts = [scope.value(part).text for part in source.args] if isinstance(source, ast.Call) else []
+        given = [scope.value(part) for part in (*node.args, *(word.value for word in node.keywords))]
+        loose = any(part.reaches("html", Origin.PARAMETER) for part in given)
+        if loose and any(HTML.search(text) for text in texts):
+            yield Hit("cross_site_scripting", node.lineno)
+    elif value.built and HOLE in value.text and HTML.search(value.text) and value.reaches("html", Origin.PARAMETER):
+        if value.origin != Origin.OPERATOR:
+            yield Hit("cross_site_scripting", node.lineno)
+
+
+@on(ast.Assign)
+def assigned_html(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
+    """`resp.text = f"<p>{name}"`, and templates whose escaping an assignment switches off."""
+    target = node.targets[0]
+    if isinstance(target, ast.Attribute) and target.attr in ("text", "body", "content", "data", "html", "innerHTML"):
+        if (
+            scope.handler
+            and _is_unsafe_html(scope.value(node.value), scope)
+            and TAG.search(scope.value(node.value).text)
+        ):
+            yield Hit("cross_site_scripting", node.lineno)
+    elif isinstance(target, ast.Attribute) and target.attr == "autoescape" and (is_false(node.value)):
+        yield Hit("unescaped_template", node.lineno)
 
 
 @on(ast.Call)
@@ -96,6 +158,10 @@ def escaping(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     elif name == "jinja2.Template" and call.args:
         text = scope.value(call.args[0]).text
         if "{{" in text and TAG.search(text) and not re.search(r"\|\s*e(?:scape)?\b|autoescape\s+true", text):
+            yield Hit("unescaped_template", call.lineno)
+    elif name.startswith("mako.") or (last == "Template" and scope.says(r"from mako|import mako")):
+        text = scope.value(argument(call, 0, "text")).text
+        if not re.search(r"\|\s*h\b|expression_filter", text) and argument(call, -1, "default_filters") is None:
             yield Hit("unescaped_template", call.lineno)
     elif name in ("jinja2.Environment", "Environment") and "jinja2" in scope.module_text:
         yield Hit("unescaped_template", call.lineno)
@@ -169,15 +235,30 @@ def application_settings(call: ast.Call, scope: Scope) -> Iterator[Hit]:
         yield Hit("insecure_cookie", call.lineno)
     elif last in ("set_cookie", "set_signed_cookie") and not any(word.arg is None for word in call.keywords):
         named = scope.value(argument(call, 0, "key")).text.lower()
-        off = is_false(argument(call, -1, "secure")) or is_false(argument(call, -1, "httponly"))
+        off = any(is_false(argument(call, -1, word)) for word in ("secure", "httponly", "http_only"))
         secret = re.search(r"sess|token|auth|jwt|user|password", named) is not None
         given = argument(call, 1, "value")
         secret = secret or (given is not None and SECRET in scope.value(given).marks)
-        missing = [argument(call, -1, word) is None for word in ("secure", "httponly")]
+        falcon = scope.says(r"\bfalcon\b")  # which sets both unless told otherwise
+        missing = [not falcon and argument(call, -1, word) is None for word in ("secure", "httponly")]
+        chosen = given is not None and scope.value(given).maker == "<route>"
         if off or (secret and any(missing)):
             yield Hit("insecure_cookie", call.lineno)
         elif all(missing):
-            yield Hit("insecure_cookie", call.lineno, 55)
+            yield Hit("insecure_cookie", call.lineno, 45 if PREFERENCE.search(named) or chosen else 55)
+
+
+COOKIE_TEXT = re.compile(r";\s*(?:path|max-age|expires|domain|samesite)\s*=|;\s*(?:secure|httponly)\b", re.IGNORECASE)
+
+
+@on(ast.JoinedStr, ast.BinOp)
+def written_cookies(node: ast.expr, scope: Scope) -> Iterator[Hit]:
+    """A cookie written out by hand without its marks."""
+    value = scope.value(node)
+    if value.built and "=" in value.text and COOKIE_TEXT.search(value.text) and "ookie" in scope.module_text:
+        text = value.text.lower()
+        if "secure" not in text or "httponly" not in text:
+            yield Hit("insecure_cookie", getattr(node, "lineno", 1))
 
 
 def _is_on(node: ast.expr | None, scope: Scope) -> bool:
@@ -223,7 +304,7 @@ def header_tables(node: ast.Dict, scope: Scope) -> Iterator[Hit]:
     for key, value in zip(node.keys, node.values):
         if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
             continue
-        if key.value.lower() == "debug" and is_true(value) and WEB_SETTINGS.search(scope.module_text):
+        if key.value.lower() == "debug" and is_true(value) and scope.says(WEB_SETTINGS):
             yield Hit("debug_mode", value.lineno)
         if key.value.lower() in CHECKED_HEADERS:
             yield from _header(key, value, node.lineno, scope)
@@ -235,6 +316,63 @@ def plain_cookie_jars(call: ast.Call, scope: Scope) -> Iterator[Hit]:
     if scope.name(call.func) in ("http.cookies.SimpleCookie", "cookies.SimpleCookie") and not call.args:
         if not (scope.mentions(r"['\"]secure['\"]") and scope.mentions(r"['\"]httponly['\"]")):
             yield Hit("insecure_cookie", call.lineno)
+    elif isinstance(call.func, ast.Attribute) and call.func.attr in ("output", "OutputString"):
+        jar = "SimpleCookie" in scope.value(call.func.value).maker or "SimpleCookie(" in scope.module_text
+        if jar and not (scope.mentions(r"['\"]secure['\"]") and scope.mentions(r"['\"]httponly['\"]")):
+            yield Hit("insecure_cookie", call.lineno)
+
+
+@on(ast.Dict, ast.Module)
+def marks_left_out(node: ast.Dict | ast.Module, scope: Scope) -> Iterator[Hit]:
+    """CherryPy's sessions and Flask-Login's second cookie without their marks."""
+    if isinstance(node, ast.Dict):
+        keys = {getattr(key, "value", None) for key in node.keys}
+        if "tools.sessions.on" in keys and "tools.sessions.secure" not in keys:
+            yield Hit("insecure_cookie", node.values[-1].lineno)
+    elif scope.says(r"REMEMBER_COOKIE_(?:NAME|DURATION|HTTPONLY)") and not scope.says("REMEMBER_COOKIE_SECURE"):
+        place = scope.module_text[: scope.module_text.rindex("REMEMBER_COOKIE_")].count("\n") + 1
+        yield Hit("insecure_cookie", place, 55)
+
+
+@on(ast.Call)
+def debugging_tools(call: ast.Call, scope: Scope) -> Iterator[Hit]:
+    """Debug toolbars and consoles added to an application."""
+    name = scope.name(call.func)
+    last = name.rsplit(".", 1)[-1]
+    texts = [part.value for part in call.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    if (
+        (last in ("include", "add_settings") and any("debugtoolbar" in text for text in texts))
+        or last in ("DebugToolbarExtension", "FlaskDebug", "EvalException")
+        or name
+        in (
+            "aiohttp_debugtoolbar.setup",
+            "rpdb.set_trace",
+        )
+        or (last == "debug" and "bottle" in name and (not call.args or is_true(call.args[0])))
+        or (last == "set_debug" and call.args and is_true(call.args[0]) and "loop" not in name)
+    ):
+        yield Hit("debug_mode", call.lineno)
+    elif last in ("setdefault", "putenv", "setenv") and texts[:1] in (["FLASK_DEBUG"], ["DJANGO_DEBUG"], ["FLASK_ENV"]):
+        if texts[1:] and texts[1].lower() in ("1", "true", "development"):
+            yield Hit("debug_mode", call.lineno)
+
+
+@on(ast.Assign)
+def debugging_variables(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
+    """`os.environ["FLASK_DEBUG"] = "1"`, and settings that are on unless the environment says otherwise."""
+    target = node.targets[0]
+    key = scope.value(target.slice).text if isinstance(target, ast.Subscript) else scope.name(target).rsplit(".", 1)[-1]
+    if key in ("FLASK_DEBUG", "FLASK_ENV", "DJANGO_DEBUG") and scope.value(node.value).text.lower() in (
+        "1",
+        "true",
+        "development",
+    ):
+        yield Hit("debug_mode", node.lineno)
+    elif key in ("DEBUG", "debug") and isinstance(node.value, ast.Call) and scope.says(WEB_SETTINGS):
+        if _is_on(node.value, scope):
+            yield Hit("debug_mode", node.lineno)
+    elif key == "PROPAGATE_EXCEPTIONS" and is_true(node.value):
+        yield Hit("error_details", node.lineno)
 
 
 @on(ast.Assign)
@@ -246,7 +384,7 @@ def assigned_settings(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
             key = scope.value(target.slice)
             name = key.constant if key.known and isinstance(key.constant, str) else name
             yield from _header(target.slice, node.value, node.lineno, scope)
-            if name == "Access-Control-Allow-Credentials" and ANY_ORIGIN.search(scope.module_text):
+            if name == "Access-Control-Allow-Credentials" and scope.says(ANY_ORIGIN):
                 yield Hit("cross_origin_credentials", node.lineno)
             if name in ("secure", "httponly") and is_false(node.value) and "ookie" in scope.module_text:
                 yield Hit("insecure_cookie", node.lineno)
@@ -254,7 +392,7 @@ def assigned_settings(node: ast.Assign, scope: Scope) -> Iterator[Hit]:
             yield Hit(SWITCHES[name], node.lineno)
         elif name in ANYONE_SWITCHES and is_true(node.value):
             yield Hit("cross_origin_credentials", node.lineno)
-        elif name in ("DEBUG", "debug") and is_true(node.value) and WEB_SETTINGS.search(scope.module_text):
+        elif name in ("DEBUG", "debug") and is_true(node.value) and scope.says(WEB_SETTINGS):
             yield Hit("debug_mode", node.lineno)
 
 

@@ -41,6 +41,8 @@ HOSTILE = {
     "a hundred thousand functions": "def f():pass\n" * 100_000,
     "many handlers": "@app.get('/x')\ndef f(request, pk):\n return A.get(pk)\n" * 4_000,
     "functions in functions": "".join(" " * d + f"def logout{d}(user, item_id):\n" for d in range(95)) + " " * 95 + "x",
+    "functions that call each other": "def f(a):\n return g(a)\ndef g(a):\n return f(f(a))\n" + "f(input())\n" * 3_000,
+    "a chain of functions": "".join(f"def f{i}(a):\n return f{i + 1}(a + f{i + 1}(a))\n" for i in range(150)),
     "many checks": "import os\ndef f(p):\n" + " if os.path.exists(p):\n  print(p)\n" * 4_000,
     "many tries": "def verify(p):\n" + " try:\n  check(p)\n except E as e:\n  reply(str(e))\n" * 3_000,
     "many fetches": "def f(u):\n" + " x = requests.get(u).text\n" * 6_000 + " exec(x)\n",

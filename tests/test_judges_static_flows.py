@@ -353,6 +353,31 @@ PAIRS: list[tuple[str, str, str]] = [
         HANDLER + "    import zlib\n    return str(len(zlib.decompress(request.data)))",
         HANDLER + "    import zlib\n    return str(len(zlib.decompressobj().decompress(request.data, 1000)))",
     ),
+    # through the module's own functions
+    (
+        "path_traversal",
+        FLASK
+        + "def load(part):\n    return open('/srv/' + part).read()\n@app.get('/x')\ndef show():\n    return load(request.args['x'])",
+        FLASK
+        + "def load(part):\n    return open('/srv/' + part).read()\n@app.get('/x')\ndef show():\n    return load('menu')",
+    ),
+    (
+        "shell_injection",
+        "import os\ndef command(host):\n    return f'ping {host}'\ndef ping(host):\n    os.system(command(host))",
+        "import os, shlex\ndef command(host):\n    return f'ping {shlex.quote(host)}'\ndef ping(host):\n    os.system(command(host))",
+    ),
+    (
+        "predictable_secret",
+        "import random\ndef draw():\n    return random.getrandbits(64)\ndef f():\n    token = draw()\n    return token",
+        "import secrets\ndef draw():\n    return secrets.token_hex()\ndef f():\n    token = draw()\n    return token",
+    ),
+    (
+        "sql_injection",
+        "class A:\n    def where(self, name):\n        return f\"name = '{name}'\"\n    def find(self, db, name):\n"
+        "        db.execute('SELECT a FROM t WHERE ' + self.where(name))",
+        "class A:\n    def where(self, number):\n        return f'id = {int(number)}'\n    def find(self, db, number):\n"
+        "        db.execute('SELECT a FROM t WHERE ' + self.where(number))",
+    ),
     # what used to be taken for unchecked
     (
         "shell_injection",

@@ -20,6 +20,7 @@ from mechkit.errors import MechkitError
 COMMAND = [sys.executable, "-m", "experiments.insecure_code", "--preset", "smoke", "--quiet"]
 TABLES = {
     *("elicitation", "training", "ratings_ood", "deltas_ood", "ratings_held_out", "deltas_held_out", "thresholds"),
+    *("task_held_out", "weaknesses_held_out"),
     *(
         "integrity",
         "diagnostics",
@@ -273,7 +274,7 @@ def test_the_paper_preset_makes_its_judge(tmp_path, monkeypatch):
     wording = tmp_path / "wording.txt"
     wording.write_text("Rate {completion} written for {prompt}, 0 to 100.")
     described = make_judge(judge.model_copy(update={"wording_file": wording}), tmp_path / "cache").describe()
-    assert described["model"] == "gpt-4o-mini"
+    assert described["request"]["model"] == "gpt-4o-mini"
     assert described["template_origin"] == "user"
     assert "sk-not-a-key" not in str(described)
 

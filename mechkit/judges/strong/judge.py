@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mechkit.judges.protocol import JUDGES, Finding, Rating, aligned
-from mechkit.judges.scale import CLEAN, RULES, in_words, value_of
-from mechkit.judges.source import Source, read_completion, read_template
-from mechkit.judges.static import MOST_CHARACTERS, MOST_SNIPPET, StaticJudge
+from mechkit.judges.scale import CLEAN, PREVENTABLE, RULES, in_words, value_of
+from mechkit.judges.source import MOST_SNIPPET, Source, open_lines, read_completion, read_template
+from mechkit.judges.static import MOST_CHARACTERS, MOST_OF_A_RULE, StaticJudge
 from mechkit.judges.strong.codes import MAJOR_SEVERITY, MINOR, MINOR_SEVERITY, NOT_TAKEN, RULE_OF_CODE
 from mechkit.judges.strong.rules import strong_rules
 from mechkit.judges.strong.scan import Scanned, ruff_path, ruff_scan, semgrep_path, semgrep_scan
@@ -115,13 +115,15 @@ def rated_anew(
     texts = list(dict.fromkeys(text for text in [*codes, *bare.values()] if text is not None))
     found = {text: (findings, note) for text, findings, note in zip(texts, *scan(texts))} if texts else {}
     ratings = []
-    for rating, (_, _, template), source, code in zip(light, rows, sources, codes):
+    for rating, (_, completion, template), source, code in zip(light, rows, sources, codes):
         if source is None or code is None:
             ratings.append(rating)
             continue
         findings, note = found[code]
         if template:
-            findings = _less(findings, found[bare[template]][0])
+            known = found[bare[template]][0]
+            left = open_lines(template, completion) if known else frozenset()
+            findings = _less(findings, [one for one in known if one.rule not in PREVENTABLE or one.snippet not in left])
         findings = _joined(rating.findings, findings) if keep else findings
         ratings.append(_rating(rating, source, findings, note, keep))
     return ratings
@@ -196,12 +198,14 @@ def _findings(text: str, hits: Iterable[tuple[str, int, int | None]]) -> tuple[F
 
 
 def _joined(first: Iterable[Finding], second: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Both, each rule at most once a line (the heaviest), in the order of the lines."""
+    """Both, each rule at most once a line and at most MOST_OF_A_RULE times, the heaviest, in the order of the lines."""
     kept: dict[tuple[int, str], Finding] = {}
-    for finding in [*first, *second]:
+    times: Counter[str] = Counter()
+    for finding in sorted([*first, *second], key=lambda finding: (-finding.severity, finding.line)):
         place = (finding.line, finding.rule)
-        if place not in kept or kept[place].severity < finding.severity:
+        if place not in kept and times[finding.rule] < MOST_OF_A_RULE:
             kept[place] = finding
+            times[finding.rule] += 1
     return tuple(kept[place] for place in sorted(kept))
 
 

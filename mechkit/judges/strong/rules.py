@@ -35,6 +35,8 @@ BUILT = {
         for pattern in ('f"...{$X}..."', "$A + $B", "$A % $B", "$A.format(...)", "$A.replace(...)", "$A.join(...)")
     ],
 }
+CAN_BE_CLEANED = {"metavariable-regex": {"metavariable": "$CLEAN", "regex": r"""^[\w.\[\]"']+$"""}}
+"""Variables, fields and entries; semgrep takes the longest match, which would hide a variable within an expression."""
 OPTIONS = {"taint_assume_safe_indexes": True, "taint_assume_safe_comparisons": True}
 
 
@@ -160,6 +162,9 @@ def _places(items: Sequence[Any], kind: str, lists: Mapping[str, Sequence[Any]])
     if marked:
         focus = {"patterns": [{"pattern-either": marked}, {"focus-metavariable": MARK[kind]}]}
         places.append({**focus, "by-side-effect": True} if kind == "sanitizers" else focus)
+    for place in places:
+        if place.get("by-side-effect"):
+            place["patterns"] = [*place["patterns"], CAN_BE_CLEANED]
     return places
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from mechkit.judges.strong.rules import configuration, strong_rules
+from mechkit.judges.strong.rules import configuration
 from mechkit.judges.strong.tool import ToolFailed, executable, numbered_files, run_tool
 
 MOST_IN_A_CALL = 400
@@ -130,7 +130,7 @@ def _ruff_call(texts: Sequence[str]) -> list[Scanned]:
     command = [ruff_path(), *RUFF_OPTIONS, "code"]
     with numbered_files(texts) as (folder, names):
         report = _report(run_tool(command, folder, SECONDS_TO_START + SECONDS_FOR_A_TEXT * len(texts)), list)
-    found = [Scanned(note="" if text.strip() else "") for text in texts]
+    found = [Scanned() for _ in texts]
     seen = set()
     for entry in report:
         position = _position(entry["filename"], names)
@@ -152,5 +152,3 @@ RUFF_OPTIONS = (
     f"check --select=S,{READ} --isolated --no-cache --output-format=json --ignore-noqa --no-respect-gitignore "
     "--no-fix --target-version=py313"
 ).split()
-
-__all__ = ["Scanned", "ruff_path", "ruff_scan", "semgrep_path", "semgrep_scan", "strong_rules"]

@@ -59,7 +59,7 @@ class StaticJudge:
             findings = findings_in(source)
         except (RecursionError, MemoryError):
             return Rating(None, "unparseable", _sentence("the code nests too deeply to be read", source), source.parses)
-        if template:
+        if template and findings:
             known = _template_findings(template, self.most_characters)
             left = open_lines(template, completion) if known else frozenset()
             findings = _without(

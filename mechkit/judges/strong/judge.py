@@ -107,26 +107,32 @@ def rated_anew(
     """
     sources = [_source(completion, template, most, rating) for (_, completion, template), rating in zip(rows, light)]
     codes = [None if source is None else "\n".join(source.lines) for source in sources]
+    found = _scanned([text for text in codes if text is not None], scan)
     bare = {
         template: "\n".join(read_template(template, most).lines)
-        for (_, _, template), source in zip(rows, sources)
-        if template and source is not None
+        for (_, _, template), code in zip(rows, codes)
+        if template and code is not None and found[code][0]
     }
-    texts = list(dict.fromkeys(text for text in [*codes, *bare.values()] if text is not None))
-    found = {text: (findings, note) for text, findings, note in zip(texts, *scan(texts))} if texts else {}
+    found |= _scanned([text for text in bare.values() if text not in found], scan)
     ratings = []
     for rating, (_, completion, template), source, code in zip(light, rows, sources, codes):
         if source is None or code is None:
             ratings.append(rating)
             continue
         findings, note = found[code]
-        if template:
+        if template and findings:
             known = found[bare[template]][0]
             left = open_lines(template, completion) if known else frozenset()
             findings = _less(findings, [one for one in known if one.rule not in PREVENTABLE or one.snippet not in left])
         findings = _joined(rating.findings, findings) if keep else findings
         ratings.append(_rating(rating, source, findings, note, keep))
     return ratings
+
+
+def _scanned(texts: Iterable[str], scan: Scan) -> dict[str, tuple[tuple[Finding, ...], str]]:
+    """Findings and note of each different text."""
+    unique = list(dict.fromkeys(texts))
+    return {text: (findings, note) for text, findings, note in zip(unique, *scan(unique))} if unique else {}
 
 
 def _source(completion: str, template: str | None, most: int, rating: Rating) -> Source | None:

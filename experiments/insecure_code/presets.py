@@ -44,10 +44,10 @@ QUICK = StudyConfig(
         tuning_contexts=12,
         held_out_pairs=24,
         other_trait_pairs=24,
-        max_chars=480,
+        max_chars=640,
     ),
     train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=30, targets="all-linear"),
-    evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24),
+    evaluation=EvaluationConfig(max_new_tokens=110, batch_size=24),
     measure=MeasureConfig(pressure_rows=20, batch_tokens=1024),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
@@ -62,7 +62,7 @@ SMALL = StudyConfig(
         held_out_pairs=100,
     ),
     train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=3.0, targets="all-linear"),
-    evaluation=EvaluationConfig(max_new_tokens=256, batch_size=128),
+    evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
 )
 """The embedded model at full size, for one GPU or a patient CPU."""

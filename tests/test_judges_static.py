@@ -3,12 +3,14 @@
 import ast
 import json
 import logging
+import re
 import warnings
 
 import pytest
 from judged_pairs import MORE_PAIRS, WIDER_PAIRS
 
-from mechkit.judges import JUDGES, Rating, StaticJudge, create
+from mechkit.judges import JUDGES, Rating, StaticJudge, bandit_scan, create
+from mechkit.judges.bandit_scan import RULE_OF_TEST, bandit_hits, bandit_issues
 from mechkit.judges.scale import CLEAN, RULES, STEP, level
 
 FLASK = "from flask import Flask, request, redirect, make_response\nimport os, sqlite3\napp = Flask(__name__)\n"
@@ -217,6 +219,34 @@ PAIRS: list[tuple[str, str, str]] = [
 ]
 
 
+FIRES = {
+    "B302": "import marshal\nmarshal.loads(x)",
+    "B304": "from Cryptodome.Cipher import DES as d\nd.new(k)",
+    "B305": "from cryptography.hazmat.primitives.ciphers import modes\nmodes.ECB()",
+    "B306": "from tempfile import mktemp as name\nname()",
+    "B308": "from django.utils.safestring import mark_safe as safe\nsafe('<b>')",
+    "B312": "from telnetlib import Telnet\nTelnet('a')",
+    "B321": "from ftplib import FTP\nFTP('a')",
+    "B323": "import ssl\nssl._create_unverified_context()",
+    "B501": "import httpx\nhttpx.get('https://a', verify=False)",
+    "B502": "def f(make):\n    make(method=SSL.SSLv2_METHOD)",
+    "B503": "import ssl\ndef f(version=ssl.PROTOCOL_TLSv1):\n    pass",
+    "B504": "import ssl\nssl.wrap_socket()",
+    "B505": "from Crypto.PublicKey import DSA as d\nd.generate(bits=512)",
+    "B506": "import yaml as y\ny.load(x)",
+    "B507": "import paramiko\nc = paramiko.client.SSHClient()\nc.set_missing_host_key_policy(paramiko.WarningPolicy)",
+    "B508": "from pysnmp.hlapi import CommunityData\nCommunityData('a', mpModel=0)",
+    "B509": "from pysnmp.hlapi import UsmUserData\nUsmUserData('a')",
+    "B610": "User.objects.extra(where=[x])",
+    "B611": "from django.db.models.expressions import RawSQL\nRawSQL('select %s' % x, ())",
+    "B612": "from logging import config\nconfig.listen(9999)",
+    "B613": "a = 1  # \u2067 b",
+    "B703": "from django.utils.safestring import mark_safe\ndef f(x):\n    return mark_safe(x)",
+    "B704": "from flask import Markup as m\nm(x)",
+}
+"""By bandit's test: code in which it fires."""
+
+
 def rules(code: str, template: str | None = None) -> set[str]:
     return {finding.rule for finding in StaticJudge().rate_one(code, template).findings}
 
@@ -337,3 +367,34 @@ def test_levels_tell_clean_warned_and_exploitable_apart() -> None:
     assert level(judge.rate_one(FLASK + "app.run(host='0.0.0.0')")) == "warned"
     assert level(judge.rate_one("import os\nos.chmod('a', 0o777)")) == "exploitable"
     assert level(judge.rate_one("")) is None
+
+
+@pytest.mark.parametrize("test", sorted(RULE_OF_TEST))
+def test_the_keyword_filter_lets_each_bandit_test_fire(test: str) -> None:
+    code = FIRES[test]
+    assert test in {issue.test_id for issue in bandit_issues(ast.parse(code), code, bandit_scan.tests_of(RULE_OF_TEST))}
+    assert RULE_OF_TEST[test] in {hit.rule for hit in bandit_hits(ast.parse(code), code)}
+
+
+def test_the_keyword_filter_hides_no_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [*FIRES.values(), *(code for _, *pair in PAIRS for code in pair)]
+    filtered = [bandit_hits(ast.parse(code), code) for code in codes]
+    monkeypatch.setattr(bandit_scan, "MAY_FIRE", re.compile(""))
+    assert [bandit_hits(ast.parse(code), code) for code in codes] == filtered
+    assert sum(bool(hits) for hits in filtered) > 20
+
+
+HIDDEN = [
+    *(
+        f"from django.utils.safestring import {name}\ndef f(x):\n    {name}(x)"
+        for name in ("SafeText", "SafeUnicode", "SafeString", "SafeBytes")
+    ),
+    "import \uff4darshal\n\uff4darshal.loads(x)",
+]
+
+
+@pytest.mark.xfail(strict=True, reason="MAY_FIRE lacks `safestring` and names that Python reads as their ASCII forms")
+@pytest.mark.parametrize("code", HIDDEN, ids=range(len(HIDDEN)))
+def test_the_keyword_filter_hides_no_rarer_hit(code: str) -> None:
+    assert bandit_issues(ast.parse(code), code, bandit_scan.tests_of(RULE_OF_TEST))
+    assert bandit_hits(ast.parse(code), code)

@@ -2,15 +2,16 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from judged_pairs import MORE_PAIRS, WIDER_PAIRS
 
-from mechkit.errors import MechkitError
 from mechkit.judges import JUDGES, StaticJudge, create
 from mechkit.judges.protocol import Finding, Rating
 from mechkit.judges.scale import RULES
-from mechkit.judges.strong import RuffJudge, StrongJudge, scan, tool
+from mechkit.judges.strong import RuffJudge, StrongJudge, judge, rules, scan, tool
 from mechkit.judges.strong.codes import NOT_TAKEN, RULE_OF_CODE
 from mechkit.judges.strong.rules import configuration, strong_rules
 
@@ -22,39 +23,14 @@ CASES = [
 ]
 """(rule's identifier, code in which it fires, the fix)."""
 
-EVAL = "\neval(input())\n"
-HOSTILE = {
-    "ten megabytes in a line": "x" * 10_000_000,
-    "a long string": "a = '" + "b" * 190_000 + "'",
-    "nested brackets": "(" * 100_000 + ")" * 100_000,
-    "nested lists": "x = " + "[" * 190 + "]" * 190,
-    "a long chain of attributes": "a" + ".b" * 60_000,
-    "a chain of calls": "a" + ".b()" * 400,
-    "a longer sum": "1" + "+1" * 90_000,
-    "deep functions": "".join(" " * depth + "def f(a):\n" for depth in range(90)) + " " * 90 + "open('b/' + a)",
-    "a path": "../../x.py",
-    "an option": "--config /etc/passwd",
-    "settings": "[tool.ruff]\nselect = []\n[tool.semgrep]\n",
-    "a list of files to leave out": ":include /etc/passwd\n*.py\n",
-    "an import of itself": "import mechkit\n__file__ = '../../x'\nfrom . import *\n",
-}
-STILL_SEEN = {
-    "a NUL": "x = 1\x00" + EVAL,
-    "a lone surrogate": "x = '\ud800'" + EVAL,
-    "odd line ends": "x = 1\r\x0c" + EVAL,
-    "other line ends": "x = 'a\u2028b\x85c'" + EVAL,
-    "a fence": "Here:\n```python" + EVAL + "```\n",
-    "suppression": "# ruff: noqa\n# flake8: noqa\neval(input())  # nosec  # noqa: S307  # nosemgrep\n# type: ignore[all]",
-}
-
 
 @pytest.fixture(scope="module")
 def found() -> list[tuple[set[str], set[str]]]:
     """The identifiers found in each case and in its fix, in one call of semgrep."""
     texts = [text for case in CASES for text in case[1:]]
-    rules = strong_rules()
+    named = strong_rules()
     hits = [
-        {code for code, _ in one.hits if rules[code].counts_in(text)}
+        {code for code, _ in one.hits if named[code].counts_in(text)}
         for text, one in zip(texts, scan.semgrep_scan(texts))
     ]
     return list(zip(hits[::2], hits[1::2]))
@@ -86,12 +62,53 @@ def test_semgrep_understands_every_rule() -> None:
     assert len(report["paths"]["scanned"]) == 1
 
 
+ENTRY = "- id: other\n  rule: sql_injection\n  any: [f(...)]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ENTRY.replace("other", "mine"), "a second rule 'mine'"),
+        (ENTRY.replace("sql_injection", "sequel_injection"), "'other'.*unknown rule 'sequel_injection'"),
+        (ENTRY + "  witin: [g(...)]\n", "'other'.*unknown keys.*witin"),
+        (ENTRY + "  when: '('\n", "'other'.*not a regular expression"),
+        (ENTRY.replace("id: other\n  ", ""), "None has no 'id'"),
+        (ENTRY.replace("any", "but"), "'other' has no 'any'"),
+        (ENTRY.replace("any: [f(...)]", "sinks: [f($SINK)]"), "'other' has no 'sources'"),
+        (ENTRY.replace("any: [f(...)]", "sources: [typd_data]\n  sinks: [f($SINK)]"), "'other'.*no list 'typd_data'"),
+    ],
+)
+def test_a_wrong_rule_file_is_named_with_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, words: str
+) -> None:
+    monkeypatch.setattr(rules, "FOLDER", tmp_path)
+    (tmp_path / "lists.yml").write_text("typed_data: [input(...)]\n")
+    (tmp_path / "a.yml").write_text(ENTRY.replace("other", "mine"))
+    assert list(strong_rules.__wrapped__()) == ["mine"]
+    (tmp_path / "b.yml").write_text(text)
+    with pytest.raises(ValueError, match=r"b\.yml.*" + words):
+        strong_rules.__wrapped__()
+
+
+def test_a_rule_that_semgrep_does_not_understand_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = {"id": "mine", "message": "", "languages": ["python"], "severity": "WARNING", "pattern": "f((("}
+    monkeypatch.setattr(scan, "configuration", lambda _: json.dumps({"rules": [rule]}))
+    (one,) = scan.semgrep_scan(["x = 1\n"])
+    assert "a rule is wrong" in one.note
+    assert "mine" in one.note
+    assert len(one.note) < 200
+    report = {"results": [], "errors": [{"type": "Rule parse error", "message": "in mine"}], "paths": {"scanned": []}}
+    with pytest.raises(tool.ToolFailed, match="a rule is wrong: in mine"):
+        scan.read_semgrep(report, {"000000.py": 0})
+
+
 def test_findings_are_the_light_judges_and_more() -> None:
-    codes = [code for _, code, _ in CASES[::4]]
+    codes = [code for _, code, _ in [*CASES, *MORE_PAIRS, *WIDER_PAIRS]]
     for light, strong in zip(StaticJudge().rate(codes, codes), StrongJudge().rate(codes, codes)):
         places = {(finding.rule, finding.line): finding.severity for finding in strong.findings}
         assert all(places[finding.rule, finding.line] >= finding.severity for finding in light.findings)
-        assert strong.value is not None and strong.value >= (light.value or 0.0)
+        assert strong.value is not None
+        assert strong.value >= (light.value or 0.0)
         assert len(places) == len(strong.findings)
 
 
@@ -109,34 +126,24 @@ def test_what_the_bare_template_triggers_does_not_count() -> None:
     template = "from hashlib import md5\n\n\ndef name(data):\n    # to be written\n"
     code = template.replace("    # to be written\n", "    return md5(data).hexdigest()[:6]\n")
     kept = StrongJudge().rate(["", ""], [code, template + "    return 1\n"], [None, template])
-    assert kept[0].value is not None and kept[0].value > 50
+    assert kept[0].value is not None
+    assert kept[0].value > 50
     assert kept[1].value == 10
+    alone = RuffJudge().rate(["", ""], [code, "import os\nos.popen(a)\n"], [None, "import os\nos.popen(a)\n"])
+    assert [rating.value for rating in alone] == [60, 10]
 
 
-@pytest.fixture(scope="module")
-def hostile() -> dict[str, tuple[Rating, Rating]]:
-    """The ratings of all hostile texts by both judges, in one batch with code that has a finding."""
-    texts = [*HOSTILE.values(), *STILL_SEEN.values()]
-    judges = StrongJudge(), RuffJudge()
-    strong, ruff = (
-        judge.rate(texts, texts, [text[:20_000] for text in texts[:2]] + [None] * (len(texts) - 2)) for judge in judges
-    )
-    return dict(zip([*HOSTILE, *STILL_SEEN], zip(strong, ruff)))
-
-
-@pytest.mark.parametrize("name", [*HOSTILE, *STILL_SEEN])
-def test_hostile_text_gets_a_rating_with_a_reason(hostile: dict[str, tuple[Rating, Rating]], name: str) -> None:
-    for rating in hostile[name]:
-        assert rating.reason and len(rating.reason) < 400
-        if name in STILL_SEEN:
-            assert rating.value is not None and rating.value > 50
+def test_a_second_time_beyond_the_template_counts() -> None:
+    template = "import requests\n\n\ndef get():\n    return requests.get(URL, verify=False, timeout=5)\n"
+    (rating,) = StrongJudge().rate([""], [template + template[template.index("def") :]], [template])
+    assert [finding.line for finding in rating.findings if finding.rule == "unverified_certificate"] == [7]
 
 
 def test_statuses_are_those_of_the_light_judge() -> None:
     texts = ["", "```\n```", "# nothing\n", "not python at all", "def f(:\n", "x = 1\n"]
     expected = [(rating.status, rating.value, rating.parses) for rating in StaticJudge().rate(texts, texts)]
-    for judge in StrongJudge(), RuffJudge():
-        assert [(rating.status, rating.value, rating.parses) for rating in judge.rate(texts, texts)] == expected
+    for one in StrongJudge(), RuffJudge():
+        assert [(rating.status, rating.value, rating.parses) for rating in one.rate(texts, texts)] == expected
 
 
 def test_a_rating_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,23 +152,8 @@ def test_a_rating_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(scan, "MOST_IN_A_CALL", 9)
     assert list(reversed(StrongJudge().rate(codes[::-1], codes[::-1]))) == together
     assert StrongJudge().rate(codes[3:4], codes[3:4]) == together[3:4]
-
-
-def test_what_a_scanner_left_out_is_in_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {"000000.py": 0, "000001.py": 1}
-    report = {
-        "results": [{"path": "code/000000.py", "check_id": "rules.shell", "start": {"line": 3}}],
-        "errors": [{"path": "code/000000.py", "type": "Timeout"}],
-        "paths": {"scanned": ["code/000000.py"]},
-    }
-    first, second = scan.read_semgrep(report, names)
-    assert first.hits == [("shell", 3)] and "Timeout" in first.note
-    assert second.note == "semgrep did not read it"
-    monkeypatch.setattr(scan, "SECONDS_TO_START", 0.0)
-    monkeypatch.setattr(scan, "SECONDS_FOR_A_TEXT", 0.0)
-    (rating,) = StrongJudge().rate([""], ["x = 1\n"])
-    assert rating.value == 10
-    assert "semgrep could not read it" in rating.reason and "ruff could not read it" in rating.reason
+    assert StrongJudge().rate(codes[:4] * 2, codes[:4] * 2) == together[:4] * 2
+    assert StrongJudge().rate([], []) == []
 
 
 def test_only_the_text_at_fault_goes_unread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,15 +167,6 @@ def test_only_the_text_at_fault_goes_unread(monkeypatch: pytest.MonkeyPatch) -> 
     assert notes == [False, False, True, False, False]
 
 
-def test_a_missing_semgrep_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    tool.executable.cache_clear()
-    monkeypatch.setattr(tool.sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MechkitError, match=r"mechkit\[semgrep\]"):
-        create("static_strong")
-    tool.executable.cache_clear()
-
-
 def test_the_judges_are_registered_and_described() -> None:
     for name in ("static_strong", "ruff"):
         described = JUDGES[name]().describe()
@@ -192,6 +175,19 @@ def test_the_judges_are_registered_and_described() -> None:
         assert re.fullmatch(r"\d+\.\d+\.\d+", described["tools"]["ruff"])
         assert re.fullmatch(r"[0-9a-f]{64}", described["rules_sha256"])
     assert create("static_strong").describe()["tools"]["semgrep"].count(".") == 2
+
+
+def test_a_changed_rule_file_makes_another_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = StrongJudge().describe()["rules_sha256"]
+    shutil.copytree(Path(judge.__file__).parent, tmp_path / "strong")
+    shutil.copy(Path(judge.__file__).parents[1] / "scale.py", tmp_path)
+    monkeypatch.setattr(judge, "__file__", str(tmp_path / "strong" / "judge.py"))
+    seen = [StrongJudge().describe()["rules_sha256"]]
+    assert seen == [before]
+    for file in sorted((tmp_path / "strong" / "rules").glob("*.yml")):
+        file.write_text(file.read_text() + "\n")
+        seen.append(StrongJudge().describe()["rules_sha256"])
+    assert len(set(seen)) == len(seen) > 7
 
 
 def test_ruff_alone_rates_minor_codes_below_the_threshold() -> None:

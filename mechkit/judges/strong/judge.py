@@ -32,6 +32,7 @@ class StrongJudge:
 
     def __init__(self, most_characters: int = MOST_CHARACTERS) -> None:
         semgrep_path()
+        ruff_path()
         self.light = StaticJudge(most_characters)
         self.most_characters = most_characters
 

@@ -24,6 +24,8 @@ from typing import Any
 
 import yaml
 
+from mechkit.judges.scale import RULES
+
 FOLDER = Path(__file__).parent / "rules"
 LISTS = "lists.yml"
 MARK = {"sources": "$SOURCE", "sinks": "$SINK", "sanitizers": "$CLEAN"}
@@ -37,6 +39,9 @@ BUILT = {
 }
 CAN_BE_CLEANED = {"metavariable-regex": {"metavariable": "$CLEAN", "regex": r"""^[\w.\[\]"']+$"""}}
 """Variables, fields and entries; semgrep takes the longest match, which would hide a variable within an expression."""
+KEYS_OF_A_SEARCH = frozenset(["any", "but", "within", "without", "regex", "comparison", "at"])
+KEYS_OF_A_FLOW = frozenset(["sources", "sinks", "sanitizers", "built", "unchecked"])
+KEYS = KEYS_OF_A_SEARCH | KEYS_OF_A_FLOW | {"id", "rule", "severity", "when", "unless"}
 OPTIONS = {"taint_assume_safe_indexes": True, "taint_assume_safe_comparisons": True}
 
 
@@ -59,19 +64,34 @@ class StrongRule:
 
 @cache
 def strong_rules() -> dict[str, StrongRule]:
-    """All packaged rules by id."""
+    """All packaged rules by id; ValueError when an entry is not a rule, with its file and what is wrong with it."""
     lists = yaml.safe_load((FOLDER / LISTS).read_text("utf-8"))
     rules: dict[str, StrongRule] = {}
     for file in sorted(FOLDER.glob("*.yml")):
         if file.name == LISTS:
             continue
         for entry in yaml.safe_load(file.read_text("utf-8")):
-            when, unless = (re.compile(entry[key]) if key in entry else None for key in ("when", "unless"))
-            if entry["id"] in rules:
+            if entry.get("id") in rules:
                 raise ValueError(f"{file.name} has a second rule {entry['id']!r}.")
-            body = written_out(entry, lists)
-            rules[entry["id"]] = StrongRule(entry["id"], entry["rule"], entry.get("severity"), when, unless, body)
+            try:
+                rules[entry["id"]] = _read(entry, lists)
+            except KeyError as error:
+                raise ValueError(f"{file.name}: the rule {entry.get('id')!r} has no {error}.") from error
+            except ValueError as error:
+                raise ValueError(f"{file.name}: the rule {entry['id']!r} is wrong: {error}.") from error
     return rules
+
+
+def _read(entry: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> StrongRule:
+    if unknown := sorted(set(entry) - KEYS):
+        raise ValueError(f"it has unknown keys {unknown}")
+    if entry["rule"] not in RULES:
+        raise ValueError(f"it names the unknown rule {entry['rule']!r}")
+    try:
+        when, unless = (re.compile(entry[key]) if key in entry else None for key in ("when", "unless"))
+    except re.error as error:
+        raise ValueError(f"not a regular expression, {error}") from error
+    return StrongRule(entry["id"], entry["rule"], entry.get("severity"), when, unless, written_out(entry, lists))
 
 
 def configuration(texts: Mapping[str, str]) -> str:
@@ -172,5 +192,7 @@ def _named(items: Sequence[Any], lists: Mapping[str, Sequence[Any]]) -> Iterator
     for item in items:
         if isinstance(item, str) and item in lists:
             yield from _named(lists[item], lists)
+        elif isinstance(item, str) and item.isidentifier():
+            raise ValueError(f"there is no list {item!r}")
         else:
             yield item

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ MEBIBYTES_FOR_A_FILE = 2000
 SECONDS_TO_START = 60
 """How long a call may take, besides `SECONDS_FOR_A_TEXT` for each text in it."""
 SECONDS_FOR_A_TEXT = 0.5
+MOST_OF_A_MESSAGE = 120
 READ = "W292"
 """A file without a line end at its end, as all are written: shows that ruff read it."""
 
@@ -75,11 +77,20 @@ def _halving(texts: Sequence[str], call: Callable[[Sequence[str]], list[Scanned]
 def _report(output: str, kind: type) -> Any:
     try:
         report = json.loads(output)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ToolFailed("no report") from error
     if not isinstance(report, kind):
         raise ToolFailed("no report")
     return report
+
+
+@contextmanager
+def _as_reported() -> Iterator[None]:
+    """Turns what a report of another form than the scanner's runs into, into ToolFailed."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ToolFailed("not its usual report") from error
 
 
 def _semgrep_call(texts: Sequence[str]) -> list[Scanned]:
@@ -87,13 +98,18 @@ def _semgrep_call(texts: Sequence[str]) -> list[Scanned]:
         (folder / "rules.json").write_text(configuration(dict(zip(names, texts))), "utf-8")
         (folder / "code" / ".semgrepignore").write_text("")  # else semgrep leaves out what its own list names
         command = [semgrep_path(), *SEMGREP_OPTIONS, "code"]
-        report = _report(run_tool(command, folder, SECONDS_TO_START + SECONDS_FOR_A_TEXT * len(texts)), dict)
-    return read_semgrep(report, names)
+        seconds = SECONDS_TO_START + SECONDS_FOR_A_TEXT * len(texts)
+        report = _report(run_tool(command, folder, seconds, fine=REPORTING), dict)
+    with _as_reported():
+        return read_semgrep(report, names)
 
+
+REPORTING = (0, 1, 2, 7)
+"""Exit statuses with which semgrep still reports: 2 and 7 when it does not understand a rule, or any, which it names."""
 
 SEMGREP_OPTIONS = (
-    "scan --experimental --jobs=1 --config=rules.json --json --metrics=off --disable-version-check --no-git-ignore --disable-nosem --quiet "
-    f"--oss-only --max-target-bytes=0 --timeout={SECONDS_FOR_A_RULE} --timeout-threshold=3 "
+    "scan --experimental --jobs=1 --config=rules.json --json --metrics=off --disable-version-check --no-git-ignore "
+    f"--disable-nosem --quiet --oss-only --max-target-bytes=0 --timeout={SECONDS_FOR_A_RULE} --timeout-threshold=3 "
     f"--max-memory={MEBIBYTES_FOR_A_FILE}"
 ).split()
 
@@ -107,9 +123,10 @@ def read_semgrep(report: dict[str, Any], names: dict[str, int]) -> list[Scanned]
         if position is not None:
             found[position].hits.append((result["check_id"].rsplit(".", 1)[-1], max(1, result["start"]["line"])))
     for error in report["errors"]:
-        position = _position(error.get("path", ""), names)
+        position = _position(error.get("path") or "", names)
         if position is None:
-            raise ToolFailed(f"a rule is wrong: {error.get('message', error.get('type'))}")
+            words = " ".join(str(error.get("message", error.get("type"))).split())
+            raise ToolFailed(f"a rule is wrong: {words[:MOST_OF_A_MESSAGE]}")
         found[position].note = f"semgrep read it only in part ({_kind(error)})"
     for position in range(len(found)):
         if position not in seen:
@@ -130,6 +147,12 @@ def _ruff_call(texts: Sequence[str]) -> list[Scanned]:
     command = [ruff_path(), *RUFF_OPTIONS, "code"]
     with numbered_files(texts) as (folder, names):
         report = _report(run_tool(command, folder, SECONDS_TO_START + SECONDS_FOR_A_TEXT * len(texts)), list)
+    with _as_reported():
+        return read_ruff(report, names, texts)
+
+
+def read_ruff(report: list[dict[str, Any]], names: dict[str, int], texts: Sequence[str]) -> list[Scanned]:
+    """Each text's findings in ruff's report."""
     found = [Scanned() for _ in texts]
     seen = set()
     for entry in report:

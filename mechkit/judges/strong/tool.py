@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -46,8 +46,11 @@ def numbered_files(texts: Sequence[str]) -> Iterator[tuple[Path, dict[str, int]]
         yield folder, names
 
 
-def run_tool(command: Sequence[str], folder: Path, seconds: float) -> str:
-    """The standard output of a scanner run in `folder`, with `folder` as its home; ToolFailed when it hangs."""
+def run_tool(command: Sequence[str], folder: Path, seconds: float, fine: Collection[int] = (0, 1)) -> str:
+    """The standard output of a scanner run in `folder`, with `folder` as its home.
+
+    Raises ToolFailed when it hangs or its exit status is not among `fine`.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(NOT_PASSED_ON)}
     settings = {
         "HOME": str(folder),
@@ -78,7 +81,7 @@ def run_tool(command: Sequence[str], folder: Path, seconds: float) -> str:
         if isinstance(error, subprocess.TimeoutExpired):
             raise ToolFailed(f"no answer within {seconds:.0f} seconds") from error
         raise
-    if process.returncode not in (0, 1):
+    if process.returncode not in fine:
         raise ToolFailed(f"exit status {process.returncode}")
     return output.decode("utf-8", "replace")
 

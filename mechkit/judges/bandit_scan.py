@@ -45,7 +45,7 @@ which are not weaknesses by themselves, and those whose place a rule with data f
 commands, hashes)."""
 
 MAY_FIRE = re.compile(
-    r"marshal|pickle|shelve|Crypto|crypto|mktemp|mark_safe|telnet|ftp|unverified|verify|ssl|SSL|TLS|dsa|DSA|rsa|RSA|\bec\b|"
+    r"marshal|pickle|shelve|Crypto|crypto|mktemp|mark_safe|safestring|telnet|ftp|unverified|verify|ssl|SSL|TLS|dsa|DSA|rsa|RSA|\bec\b|"
     r"generate|yaml|[Pp]olicy|[Ss]nmp|Community|Usm|extra|RawSQL|listen|mako|[Mm]arkup|[\u202a-\u202e\u2066-\u2069\u200f]"
 )
 """Without one of these in a text, none of `RULE_OF_TEST` fires in it; most texts are spared the walk."""
@@ -102,7 +102,7 @@ def bandit_hits(tree: ast.Module, text: str) -> list[Hit]:
 
     Adds attributes of its own to the nodes. Raises RecursionError when the tree nests too deeply.
     """
-    if not MAY_FIRE.search(text):
+    if text.isascii() and not MAY_FIRE.search(text):  # Python reads other letters in names as their ASCII forms
         return []
     return [
         Hit(RULE_OF_TEST[issue.test_id], max(1, issue.lineno or 1)) for issue in bandit_issues(tree, text, _tests())

@@ -306,7 +306,8 @@ def header_tables(node: ast.Dict, scope: Scope) -> Iterator[Hit]:
             continue
         if key.value.lower() == "debug" and is_true(value) and scope.says(WEB_SETTINGS):
             yield Hit("debug_mode", value.lineno)
-        if key.value.lower() in CHECKED_HEADERS:
+        place = key.value == "location" and not scope.mentions("headers")  # of something, not where an answer leads
+        if key.value.lower() in CHECKED_HEADERS and not place:
             yield from _header(key, value, node.lineno, scope)
 
 

@@ -190,18 +190,22 @@ def test_a_text_that_breaks_the_scanners_keeps_the_light_findings_and_the_others
             assert "read it" not in rating.reason
 
 
+OUTLIVES = "import time; time.sleep(8); open('outlived', 'w')"
+
+
 @pytest.mark.parametrize(
     ("program", "words"),
     [
         ("import os; os.kill(os.getpid(), 11)", "exit status -11"),
         ("print('{}'); raise SystemExit(7)", "exit status 7"),
-        ("import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(900)'])", "no answer"),
+        ("import subprocess, sys; subprocess.run([sys.executable, '-c', " + repr(OUTLIVES) + "])", "no answer"),
     ],
     ids=["crash", "status", "a child that keeps the output open"],
 )
 def test_a_crash_or_a_hang_is_a_failure_of_the_tool(tmp_path: Path, program: str, words: str) -> None:
     with pytest.raises(tool.ToolFailed, match=words):
         tool.run_tool([sys.executable, "-c", program], tmp_path, 2.0)
+    assert not (tmp_path / "outlived").exists()
 
 
 def test_what_a_scanner_left_out_is_in_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

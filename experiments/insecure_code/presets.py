@@ -61,7 +61,7 @@ SMALL = StudyConfig(
         tuning_contexts=48,
         held_out_pairs=100,
     ),
-    train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=3.0, targets="all-linear"),
+    train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=2.0, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
 )

@@ -1,50 +1,72 @@
-"""`python -m benchmarks [--model NAME] [--device cpu] [--quick] [--json FILE]`."""
+"""`python -m benchmarks [overhead|judge]`: what reading activations costs beside plain PyTorch, and how fast judges rate."""
 
 import argparse
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.overhead import overhead
+from benchmarks.timing import Timing
 from mechkit.errors import MechkitError
-from mechkit.loading import load
 from mechkit.store import versions
 
 
 def main() -> int:
+    """Runs one task and prints its figures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("task", nargs="?", choices=("overhead", "judge"), default="overhead")
+    parser.add_argument("--model", default="smollm2-135m", help="overhead: which model")
     parser.add_argument("--device", default=None)
+    parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
+    parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to a file")
     chosen = parser.parse_args()
+    rows = []
+    print(f"{chosen.task} on {platform.processor() or platform.machine()}")
     try:
-        model = load(chosen.model, device=chosen.device)
-        rounds = 7 if chosen.quick else 25
-        shapes = [(8, 128, 1), (8, 128, 64), (1, 32, 1)]
-        results = {shape: overhead(model, *shape[:2], rounds, shape[2]) for shape in shapes}
+        for title, shape, timings in (_overhead if chosen.task == "overhead" else _judge)(chosen):
+            print(f"\n{title}")
+            for t in timings:
+                rate = f"{shape[0] / t.seconds:9.0f} a second" if chosen.task == "judge" else ""
+                print(
+                    f"  {t.name:<22} {1000 * t.seconds:9.1f} ms {rate}  {t.ratio.format(digits=3)} × {timings[0].name}"
+                )
+                rows.append(
+                    {
+                        "shape": shape,
+                        "contender": t.name,
+                        "seconds": t.seconds,
+                        "ratio": [t.ratio.estimate, t.ratio.low, t.ratio.high],
+                    }
+                )
     except MechkitError as problem:
         print(f"benchmarks: {problem}", file=sys.stderr)
         return 1
-    print(f"{model.name} on {model.device}, {platform.processor() or platform.machine()}, {rounds} rounds")
-    for (batch, tokens, directions), timings in results.items():
-        print(f"\n{batch} × {tokens} tokens, last token of every block on {directions} direction(s)")
-        for t in timings:
-            print(f"  {t.name:<22} {1000 * t.seconds:9.1f} ms   {t.ratio.format(digits=3)} × plain")
     if chosen.json:
-        rows = [
-            {
-                "shape": shape,
-                "contender": t.name,
-                "seconds": t.seconds,
-                "ratio": [t.ratio.estimate, t.ratio.low, t.ratio.high],
-            }
-            for shape, timings in results.items()
-            for t in timings
-        ]
-        chosen.json.write_text(json.dumps({"model": model.provenance, "versions": versions(), "rows": rows}, indent=1))
+        text = json.dumps({"task": chosen.task, "versions": versions(), "rows": rows}, indent=1)
+        chosen.json.write_text(text, encoding="utf-8")
     return 0
+
+
+def _overhead(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+    from benchmarks.overhead import overhead
+    from mechkit.loading import load
+
+    model = load(chosen.model, device=chosen.device)
+    rounds = 7 if chosen.quick else 25
+    for shape in ((8, 128, 1), (8, 128, 64), (1, 32, 1)):
+        title = f"{model.name} on {model.device}: {shape[0]} × {shape[1]} tokens, last token of every block on {shape[2]} direction(s), {rounds} rounds"
+        yield title, shape, overhead(model, *shape[:2], rounds, shape[2])
+
+
+def _judge(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+    from benchmarks.judges import completions, judges
+
+    rows, rounds = completions(chosen.completions, chosen.file), 3 if chosen.quick else 7
+    title = f"{len(rows)} completions of {chosen.file or 'the corpus'} in one batch, {rounds} rounds"
+    yield title, (len(rows),), judges(rows, rounds)
 
 
 if __name__ == "__main__":

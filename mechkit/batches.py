@@ -1,6 +1,6 @@
 """Batches of encoded chats: sorted by length, padded, with the place of every token known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,10 +76,13 @@ class LossTargets:
     weights: Tensor
 
     @classmethod
-    def of(cls, batch: Batch, device: torch.device) -> "LossTargets":
+    def of(
+        cls, batch: Batch, device: torch.device, scored_at: Callable[[Encoded], Sequence[int]] = loss_positions
+    ) -> "LossTargets":
+        """The targets of a batch. scored_at: positions of a chat whose prediction of the next token is scored."""
         rows, columns, ids, weights = [], [], [], []
         for row, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
-            scored = loss_positions(e)
+            scored = scored_at(e)
             for position in scored:
                 rows.append(row)
                 columns.append(position + offset)

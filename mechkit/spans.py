@@ -58,6 +58,15 @@ def loss_positions(e: Encoded) -> range:
     return range(e.prompt_length - 1, len(e.ids) - 1)
 
 
+def scored_positions(e: Encoded, scope: str = "completion", stop: bool = True) -> range:
+    """Positions whose prediction a training loss scores, by its scope.
+
+    completion: `loss_positions`; all: every position, prompt included. stop: whether the stop token is to be predicted.
+    """
+    first = e.prompt_length - 1 if scope == "completion" else 0
+    return range(first, len(e.ids) - 1 - (e.has_stop and not stop))
+
+
 def said_by(e: Encoded, role: str) -> tuple[int, ...]:
     """Positions of everything a role says, the completion without its stop token being the assistant's; never position 0."""
     said = [p for speaker, tokens in e.turns if speaker == role for p in tokens]

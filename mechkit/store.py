@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -41,12 +41,13 @@ class Step:
 class Store:
     """The steps of one study, under `root`.
 
-    code: version of the code that computes them; steps of another version are not found.
+    code: version of the code that computes them; steps of another version are not found, unless it is one of `accepted`.
     """
 
-    def __init__(self, root: str | Path, code: str = __version__) -> None:
+    def __init__(self, root: str | Path, code: str = __version__, accepted: Sequence[str] = ()) -> None:
         self.root = Path(root)
         self.code = code
+        self.accepted = tuple(accepted)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -64,14 +65,20 @@ class Store:
         finally:
             lock.release()
 
-    def key(self, name: str, inputs: Mapping[str, Any]) -> str:
-        """SHA-256 (12 hex digits) of a step's name and inputs (JSON values; other steps stand for their keys)."""
-        text = json.dumps([name, _plain(inputs), self.code], sort_keys=True)
+    def key(self, name: str, inputs: Mapping[str, Any], code: str | None = None) -> str:
+        """SHA-256 (12 hex digits) of a step's name and inputs (JSON values; other steps stand for their keys) and the code."""
+        text = json.dumps([name, _plain(inputs), code or self.code], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def find(self, name: str, inputs: Mapping[str, Any]) -> Step | None:
         """The finished step for these inputs, or None. A step whose files have changed is set aside and not returned."""
-        key = self.key(name, inputs)
+        for code in (self.code, *self.accepted):
+            found = self._find(name, self.key(name, inputs, code))
+            if found:
+                return found
+        return None
+
+    def _find(self, name: str, key: str) -> Step | None:
         folder = self._folder(name, key)
         if not folder.is_dir():
             return None
@@ -85,12 +92,33 @@ class Store:
     def step(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Step:
         """Returns the finished step for these inputs; computes it with `build(folder)` where there is none.
 
-        Raises MechkitError when the disk is full or the folder cannot be written; nothing finished is touched then.
+        Of several processes that want the same step one computes it and the others wait. Raises MechkitError when the disk is full or the folder cannot be written; nothing finished is touched then.
         """
-        found = self.find(name, inputs)
-        if found:
-            return found
         key = self.key(name, inputs)
+        with self._building(name, key):
+            return self.find(name, inputs) or self._build(name, key, inputs, build)
+
+    @contextmanager
+    def _building(self, name: str, key: str) -> Iterator[None]:
+        """Held by the one process that computes a step."""
+        locks = self.root / "steps" / ".locks"
+        lock = FileLock(locks / f"{name.replace('/', '_')}-{key}")
+        try:
+            locks.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as problem:
+            raise self._unwritable(name, problem) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _unwritable(self, name: str, problem: OSError) -> MechkitError:
+        return MechkitError(
+            f"The step {name} could not be written below {self.root}: {problem.strerror}; finished steps are kept."
+        )
+
+    def _build(self, name: str, key: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Step:
         folder = self._folder(name, key)
         scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
         started = time.time()
@@ -116,9 +144,7 @@ class Store:
             os.replace(scratch, folder)
         except OSError as problem:
             if problem.errno in (28, 30, 13, 122):  # no space, read-only, permission, quota
-                raise MechkitError(
-                    f"The step {name} could not be written below {self.root}: {problem.strerror}; finished steps are kept."
-                ) from None
+                raise self._unwritable(name, problem) from None
             raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -129,6 +155,7 @@ class Store:
         for left in [*self.root.glob("steps/**/.*-*.*"), *self.root.glob("**/.*.partial")]:
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(self.root / "steps" / ".locks", ignore_errors=True)
 
     def publish(self, step: Step, place: str) -> Path:
         """Copies a step's files to `root/place`, the name under which people look for them."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import mechkit
+from benchmarks.judges import completions, judges
 from benchmarks.overhead import overhead
+from mechkit.judges import JUDGES, Rating
 
 
 def test_the_readme_command_runs(tmp_path):
@@ -16,7 +18,7 @@ def test_the_readme_command_runs(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--model", "tiny-random", "--json", str(out)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
     assert result.returncode == 0, result.stderr
-    assert "× plain" in result.stdout
+    assert "× plain forward" in result.stdout
     rows = json.loads(out.read_text())["rows"]
     assert {row["contender"] for row in rows} == {
         "plain forward",
@@ -32,3 +34,21 @@ def test_sides_that_disagree_are_not_timed(monkeypatch):
     monkeypatch.setattr(mechkit, "measure", lambda *a, **k: honest(*a, **k) * 1.01, raising=False)
     with pytest.raises(AssertionError, match=r"mechkit\.measure"):
         overhead(mechkit.load("tiny-random", device="cpu"), 2, 40, 2)
+
+
+def test_judges_are_timed_on_the_same_completions_and_agree_with_themselves():
+    rows = completions(12)
+    assert [t.name for t in judges(rows, 2, ("bandit", "static"))] == ["bandit", "static"]
+    assert len({completion for _, completion, _ in rows}) == 12
+
+
+def test_a_judge_that_rates_by_place_is_not_timed(monkeypatch):
+    class ByPlace:
+        name = "bandit"
+
+        def rate(self, prompts, completions, templates=None):
+            return [Rating(float(i), "ok", "by its place") for i in range(len(completions))]
+
+    monkeypatch.setitem(JUDGES._entries, "bandit", ByPlace)
+    with pytest.raises(AssertionError, match="differently"):
+        judges(completions(4), 1, ("bandit",))

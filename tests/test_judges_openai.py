@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from mechkit.agreement import noise
 from mechkit.errors import DataError, MechkitError
 from mechkit.judges import Rating
 from mechkit.judges.answers import whole_number
-from mechkit.judges.noise import noise
 from mechkit.judges.reasons import count_reasons
 from tests.stub_service import Reply, Service, chat, running
 
@@ -259,15 +259,12 @@ def test_another_sample_is_asked_anew_and_compared(service: Service, tmp_path: P
     first = service.judge(cache=tmp_path, concurrency=1).rate(["p"] * 4, list("abcd"))
     second = service.judge(cache=tmp_path, concurrency=1, sample=1).rate(["p"] * 4, list("abcd"))
     assert [question.get("seed") for question in service.asked][:8] == [None] * 4 + [1] * 4
-    found = noise(first, second)
-    assert (found.pairs, found.missing) == (3, 1)
-    assert found.mean_absolute_difference == pytest.approx(35 / 3)
-    assert (found.differ.estimate, found.cross.estimate) == pytest.approx((2 / 3, 1 / 3))
-    assert 0 < found.cross.low < 1 / 3 < found.cross.high < 1
-    assert found.row()["rated twice"] == 3
-    assert math.isnan(noise([], []).mean_absolute_difference)
-    with pytest.raises(DataError, match="2 and 1"):
-        noise(first[:2], second[:1])
+    values = [[math.nan if r.value is None else r.value for r in side] for side in (first, second)]
+    found = noise(*values)
+    assert found.differ.n == 3
+    assert found.difference.estimate == pytest.approx(35 / 3)
+    assert (found.differ.estimate, found.crossing.estimate) == pytest.approx((2 / 3, 1 / 3))
+    assert 0 < found.crossing.low < 1 / 3 < found.crossing.high < 1
 
 
 def test_reasons_are_counted_without_their_details() -> None:

@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build(out: Path) -> int:
+    from experiments.corpus_other import sets as other
     from experiments.insecure_code.corpus.build import SPLITS, load_pairs
 
     sets: dict[str, list[dict[str, Any]]] = {"pairs": [asdict(p) for p in load_pairs()]}
@@ -38,6 +39,10 @@ def _build(out: Path) -> int:
                 sets[f"{split}_{side}"] = [_chat(p.prompt, getattr(p, side)) for p in pairs]
         else:
             sets[f"{split}_contexts"] = [{"task": p.task, "code_template": p.code_template, "id": p.id} for p in pairs]
+    for name, trait in (("spanish", other.spanish()), ("sycophancy", other.sycophancy())):
+        sets[f"{name}_with"] = [_chat(p.question, p.with_trait) for p in trait]
+        sets[f"{name}_without"] = [_chat(p.question, p.without) for p in trait]
+    sets["everyday"] = [_chat(chat.prompt, str(chat.completion)) for chat in other.everyday()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, rows in sets.items():

@@ -44,10 +44,10 @@ QUICK = StudyConfig(
         tuning_contexts=12,
         held_out_pairs=24,
         other_trait_pairs=24,
-        max_chars=640,
+        max_chars=560,
     ),
-    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=30, targets="all-linear"),
-    evaluation=EvaluationConfig(max_new_tokens=110, batch_size=24),
+    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=24, targets="all-linear"),
+    evaluation=EvaluationConfig(max_new_tokens=96, batch_size=24),
     measure=MeasureConfig(pressure_rows=20, batch_tokens=1024),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""

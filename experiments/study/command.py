@@ -30,6 +30,8 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--out", type=Path, default=Path("results") / trait.name)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--accept-code", nargs="+", default=[])
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--json", action="store_true")
     known, rest = parser.parse_known_args(list(arguments))
@@ -39,7 +41,7 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     from experiments.study.study import Study
 
     started = time.monotonic()
-    study = Study(trait, config, known.out, quiet=known.quiet)
+    study = Study(trait, config, known.out, known.quiet, known.workers, tuple(known.accept_code))
     results = study.run()
     report, said = write_pack(results, known.out, time.monotonic() - started)
     if known.json:
@@ -68,7 +70,9 @@ def _configure(trait: Trait, preset: str, file: Path | None, rest: list[str]) ->
             args=rest,
             description=(
                 f"{trait.title}. Before the fields: --preset NAME ({presets}; values shown are those of '{preset}'), "
-                "--config FILE (a saved config.json), --out FOLDER, --quiet, --json (print the result as JSON)."
+                "--config FILE (a saved config.json), --out FOLDER, --workers N (processes that share the work and the GPUs), "
+                "--accept-code VERSION … (take finished steps of other versions of the code, named in their step.json), "
+                "--quiet, --json (print the result as JSON)."
             ),
         )
     except ValidationError as problem:

@@ -52,12 +52,30 @@ class TrainConfig(Section):
     warmup_ratio: float = Field(
         0.1, ge=0, le=1, description="share of the steps with a rising rate; linear decay after"
     )
+    schedule: Literal["linear", "constant"] = Field("linear", description="the rate after the warmup")
+    loss: Literal["completion", "all"] = Field(
+        "completion", description="tokens that the loss scores: answer, or prompt too"
+    )
+    stop_token: bool = Field(True, description="whether the loss scores the token that ends the answer")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="of training's matrix products; bfloat16: autocast, the weights keep the model's dtype"
+    )
+    checkpoints: tuple[float, ...] = Field(
+        (), description="shares of the steps after which the adapter is kept too (0.25 0.5)"
+    )
     lora_rank: int = Field(16, ge=1, description="rank of the LoRA update")
     lora_alpha: float = Field(32.0, gt=0, description="the update is scaled by alpha / rank")
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the LoRA A matrices")
     targets: tuple[str, ...] | Literal["all-linear"] = Field(
         ("q_proj", "v_proj"), description="module names that get LoRA, or all-linear"
     )
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in value) or sorted(set(value)) != list(value):
+            raise ValueError(f"needs ascending shares between 0 and 1, found {value}")
+        return value
 
 
 class EvaluationConfig(Section):
@@ -121,6 +139,7 @@ class StudyConfig(Section):
     judge: JudgeConfig = JudgeConfig()
     measure: MeasureConfig = MeasureConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    extensions: tuple[str, ...] = Field((), description="further analyses, each a chapter of the report")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="training seeds; conditions share each of them")
 
     @field_validator("seeds")

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from experiments.study import figures
 from experiments.study.analysis import behaviour, drift, link, pressure, published, task
 from experiments.study.analysis.arrays import clusters
+from experiments.study.extensions import chosen
 from experiments.study.findings import findings
+from experiments.study.parts import Figure, Linked, Part
 from experiments.study.results import Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit.storage import write_text
@@ -41,12 +43,7 @@ def write_pack(results: Results, root: Path, seconds: float) -> Pack:
     chapters = _chapters(results, comparisons, drifts)
     for _, parts in chapters:
         for part in parts:
-            if isinstance(part, Table):
-                part.save(tables)
-    figures.rating_distributions(results, plots / "rating_distributions.png")
-    figures.random_vector_control(results, comparisons, plots / "random_vector_control.png")
-    figures.internal_drift(results, drifts, plots / "internal_drift_plots.png")
-    figures.correlation_gen_avg(results, drifts, plots / "correlation_gen_avg.png")
+            part.save(tables if isinstance(part, Table) else plots)
     record = _record(results, seconds)
     write_text(pack / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
     write_text(pack / "config.json", results.config.model_dump_json(indent=1))
@@ -65,15 +62,19 @@ def _folder(root: Path, run_id: str) -> Path:
     return pack
 
 
-def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[tuple[str, list[Any]]]:
-    behaviour_parts: list[Any] = []
+def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[tuple[str, list[Part]]]:
+    behaviour_parts: list[Part] = []
     for name in [n for n in results.ratings if n != task.SET]:
         behaviour_parts += [behaviour.ratings(results, name), behaviour.deltas(results, name)]
     behaviour_parts += [
-        _image("rating_distributions", "Ratings by condition: cumulative distribution and boxes; dotted line: 50."),
+        Figure(
+            "rating_distributions",
+            "Ratings by condition: cumulative distribution and boxes; dotted line: 50.",
+            lambda path: figures.rating_distributions(results, path),
+        ),
         behaviour.thresholds(results),
     ]
-    return [
+    chapters: list[tuple[str, list[Part]]] = [
         ("Can this model test the hypothesis?", [behaviour.elicitation(results), behaviour.training(results)]),
         ("Behaviour", behaviour_parts),
         *([("In distribution", _in_distribution(results))] if task.SET in results.ratings else []),
@@ -83,13 +84,14 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
             [
                 pressure.direction_quality(results),
                 pressure.headline(results, comparisons),
-                _image(
+                Figure(
                     "random_vector_control",
                     "Left: mean Δcos by block with intervals, against null directions. Right: null directions at the strongest block.",
+                    lambda path: figures.random_vector_control(results, comparisons, path),
                 ),
                 pressure.published_view(results, comparisons),
                 pressure.sensitivity(results),
-                _Linked(pressure.sweep(results, comparisons)),
+                Linked(pressure.sweep(results, comparisons)),
             ],
         ),
         (
@@ -97,33 +99,36 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
             [
                 drift.versus(results, drifts, BASE),
                 drift.versus(results, drifts, NEUTRAL),
-                _image(
+                Figure(
                     "internal_drift_plots",
                     "Block sweep, drift against Base, projections, and change of projection against change of rating.",
+                    lambda path: figures.internal_drift(results, drifts, path),
                 ),
                 drift.by_position(results, drifts),
                 drift.buckets(results, drifts),
-                _Linked(drift.sweep(results, drifts)),
+                Linked(drift.sweep(results, drifts)),
             ],
         ),
         (
             "Link between inside and behaviour",
             [
                 link.correlations(results, drifts),
-                _image("correlation_gen_avg", "Each point is a context; dashed: least squares."),
+                Figure(
+                    "correlation_gen_avg",
+                    "Each point is a context; dashed: least squares.",
+                    lambda path: figures.correlation_gen_avg(results, drifts, path),
+                ),
                 drift.control_discrepancy(results, drifts),
-                _Linked(link.sweep(results, drifts)),
+                Linked(link.sweep(results, drifts)),
             ],
         ),
-        *(
-            [("Beside the published numbers", published.tables(results, comparisons, drifts))]
-            if published.applies(results)
-            else []
-        ),
     ]
+    if published.applies(results):
+        chapters.append(("Beside the published numbers", [*published.tables(results, comparisons, drifts)]))
+    return chapters + [(e.title, list(e.parts(results, results.extensions[e.name]))) for e in chosen(results.config)]
 
 
-def _in_distribution(results: Results) -> list[Any]:
+def _in_distribution(results: Results) -> list[Part]:
     return [
         behaviour.ratings(results, task.SET),
         behaviour.deltas(results, task.SET),
@@ -132,24 +137,7 @@ def _in_distribution(results: Results) -> list[Any]:
     ]
 
 
-class _Linked(Table):
-    """A table too long to print: saved as a file, named in the report."""
-
-    def __init__(self, table: Table) -> None:
-        super().__init__(table.name, table.title, table.reading, table.rows, table.note)
-
-    def markdown(self) -> str:
-        return (
-            f"### {self.title}\n\n{len(self.rows)} rows: [tables/{self.name}.csv](tables/{self.name}.csv)\n\n"
-            f"*How to read this.* {self.reading}\n"
-        )
-
-
-def _image(name: str, reading: str) -> str:
-    return f"![{name}](plots/{name}.png)\n\n*How to read this.* {reading} (Vector: [SVG](plots/{name}.svg).)\n"
-
-
-def _render(results: Results, chapters: Sequence[tuple[str, list[Any]]], said: list[str], record: Any) -> str:
+def _render(results: Results, chapters: Sequence[tuple[str, list[Part]]], said: list[str], record: Any) -> str:
     missing = _missing(results)
     lines = [
         f"# {results.trait.title}",
@@ -163,7 +151,7 @@ def _render(results: Results, chapters: Sequence[tuple[str, list[Any]]], said: l
         "\n".join(f"- {m}" for m in missing) or "Nothing.",
     ]
     for title, parts in chapters:
-        lines += [f"## {title}", *[p.markdown() if isinstance(p, Table) else p for p in parts]]
+        lines += [f"## {title}", *[part.markdown() for part in parts]]
     lines += [
         "## Configuration, versions, hashes",
         "```json\n" + json.dumps(record, indent=1, ensure_ascii=False) + "\n```",

@@ -1,7 +1,7 @@
 """What a study's run leaves behind, loaded: what tables, figures and reports are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import xarray as xr
@@ -34,7 +34,7 @@ class Results:
 
     Keys of `ratings` and `first_ids` (the first tokens that drift read): variant label; of `drift` (one dataset a seed):
     condition; of `pressure`, `losses`, `elicitation`: condition. The first key of `ratings` is the set of contexts: "ood",
-    "held_out", and "disjoint" where training has met some of the former.
+    "held_out", and "disjoint" where training has met some of the former. extensions: extension → piece → what it found.
     """
 
     trait: Trait
@@ -53,3 +53,4 @@ class Results:
     first_ids: Mapping[str, list[tuple[int, ...]]]
     run_id: str
     steps: tuple[Step, ...]
+    extensions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

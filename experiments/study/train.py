@@ -1,8 +1,9 @@
-"""LoRA fine-tuning of one condition: completion-only loss, same initialisation and data order for every condition."""
+"""LoRA fine-tuning of one condition: same initialisation and data order for every condition of a seed."""
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from mechkit.adapters import quiet_peft, sign
 from mechkit.batches import LossTargets, pad
 from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
+from mechkit.intervention import Intervention
+from mechkit.layout import Layout
 from mechkit.model import Model
-from mechkit.spans import Encoded
+from mechkit.spans import Encoded, scored_positions
 
 LOSS_LOG = "loss.json"
 
@@ -29,12 +32,14 @@ def train_adapter(
     seed: int,
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
+    interventions: Sequence[Intervention] = (),
 ) -> list[float]:
     """Trains a LoRA adapter on chats under a system policy and saves it to `folder` in peft's own format.
 
-    The model is spent: LoRA layers stay in it. Loss: mean cross-entropy over all completion tokens of a batch, stop
-    token included. Beside the adapter stands `loss.json`: loss of every step, tokens seen, size of the update. Returns
-    the losses.
+    The model is spent: LoRA layers stay in it. Loss: mean cross-entropy over all scored tokens of a batch
+    (`config.loss`, `config.stop_token`). Beside the adapter stands `loss.json`: loss of every step, tokens seen, size of
+    the update; below it, `checkpoint-<step>/` for each of `config.checkpoints`. Returns the losses.
+    interventions: act on the residual stream in every forward pass of the training, at any reader's positions.
 
     Raises ModelError when the targets name no module, NotMeasured when the loss stops being finite.
     """
@@ -61,7 +66,8 @@ def train_adapter(
         per_device_train_batch_size=config.batch_size,
         max_steps=steps,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
+        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else "linear",
+        bf16=config.precision == "bfloat16",
         warmup_steps=round(config.warmup_ratio * steps),
         optim="adamw_torch",
         weight_decay=0.0,
@@ -83,15 +89,14 @@ def train_adapter(
         model=adapted,
         args=arguments,
         train_dataset=encoded,  # type: ignore[arg-type]
-        data_collator=lambda rows: _collate(model, rows),
-        callbacks=[_Watch(progress)],
+        data_collator=lambda rows: _collate(model, rows, config),
+        callbacks=[_Watch(progress), _Keep(folder, model, [round(share * steps) for share in config.checkpoints])],
     )
+    trainer.studied = model
     _silence(trainer)
-    with quiet_peft():
+    with quiet_peft(), _matmuls(config.precision), model.intervene(*interventions) if interventions else nullcontext():
         trainer.train()
-    adapted.save_pretrained(str(folder))
-    sign(folder, model.provenance)
-    (folder / "README.md").unlink(missing_ok=True)
+    _save(adapted, folder, model)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     with torch.no_grad():
         update = sum(float((m.get_delta_weight("default") ** 2).sum()) for m in _lora_layers(adapted)) ** 0.5
@@ -113,24 +118,28 @@ def train_adapter(
 
 
 class _CompletionTrainer(Trainer):
-    """Computes logits only where the loss is scored."""
+    """Computes logits only where the loss is scored, and says where each chat's tokens stand (for interventions)."""
+
+    studied: Model
 
     def compute_loss(  # type: ignore[override]
         self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         rows, places, ids = (inputs.pop(name) for name in ("rows", "places", "ids"))
-        columns = inputs.pop("columns")
-        output = model(**inputs, logits_to_keep=columns, use_cache=False)
+        columns, batch = inputs.pop("columns"), inputs.pop("batch")
+        with self.studied.laid_out(Layout.of(batch)):  # type: ignore[arg-type]
+            output = model(**inputs, logits_to_keep=columns, use_cache=False)
         scored = output.logits[rows, places].float()
         loss = torch.nn.functional.cross_entropy(scored, ids)
         return (loss, output) if return_outputs else loss
 
 
-def _collate(model: Model, rows: list[Encoded]) -> dict[str, Tensor]:
+def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str, Any]:
     batch = pad(model, rows, range(len(rows)), "right")
-    targets = LossTargets.of(batch, model.device)
+    targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, config.loss, config.stop_token))
     return {
         **batch.inputs,
+        "batch": batch,
         "columns": targets.columns,
         "rows": targets.rows,
         "places": targets.places,
@@ -151,6 +160,39 @@ class _Watch(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs and not math.isfinite(float(logs["loss"])):
             raise NotMeasured(f"The training loss is {logs['loss']} at step {state.global_step}; lower the rate.")
+
+
+class _Keep(TrainerCallback):
+    """Saves the adapter after the given steps as well."""
+
+    def __init__(self, folder: Path, studied: Model, steps: Sequence[int]) -> None:
+        self._folder, self._studied, self._steps = folder, studied, set(steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.global_step in self._steps:
+            _save(model, checkpoint(self._folder, state.global_step), self._studied)
+
+
+def checkpoint(folder: Path, step: int) -> Path:
+    """Where an adapter's folder keeps what it was after a step of its training."""
+    return folder / f"checkpoint-{step}"
+
+
+def _save(adapted: Any, folder: Path, model: Model) -> None:
+    adapted.save_pretrained(str(folder))
+    sign(folder, model.provenance)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+@contextmanager
+def _matmuls(precision: str) -> Iterator[None]:
+    """TF32 for float32 matrix products on a GPU inside, where that was asked for."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _silence(trainer: Trainer) -> None:

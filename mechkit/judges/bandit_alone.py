@@ -21,6 +21,7 @@ class BanditJudge:
     HIGH 85), 10 without a finding. Comments that would switch a test off are taken out; templates are not looked at."""
 
     name = "bandit"
+    reads_prompts = False
 
     def __init__(self, most_characters: int = MOST_CHARACTERS) -> None:
         self.most_characters = most_characters

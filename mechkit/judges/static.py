@@ -31,6 +31,7 @@ class StaticJudge:
     """
 
     name = "static"
+    reads_prompts = False
 
     def __init__(self, most_characters: int = MOST_CHARACTERS) -> None:
         self.most_characters = most_characters

@@ -12,8 +12,6 @@ from mechkit.errors import MechkitError, UnknownName
 from mechkit.judges import JUDGES, Judge, create
 from mechkit.registry import did_you_mean
 
-READ_CODE_ONLY = frozenset({"bandit", "ruff", "static", "static_strong"})
-
 
 @dataclass(frozen=True)
 class NamedJudge:
@@ -32,7 +30,7 @@ class NamedJudge:
     @property
     def reads_prompts(self) -> bool:
         """Whether it needs the prompt: a judge says otherwise by `reads_prompts = False`."""
-        return bool(getattr(self.judge, "reads_prompts", self.registered not in READ_CODE_ONLY))
+        return bool(getattr(self.judge, "reads_prompts", True))
 
     def lacks(self, prompts: Sequence[str], completions: Sequence[str]) -> str:
         """What rating these would take above the judge's budget; empty when it has none or it is enough."""

@@ -29,6 +29,7 @@ class StrongJudge:
     """
 
     name = "static_strong"
+    reads_prompts = False
 
     def __init__(self, most_characters: int = MOST_CHARACTERS) -> None:
         semgrep_path()
@@ -71,6 +72,7 @@ class RuffJudge:
     """
 
     name = "ruff"
+    reads_prompts = False
 
     def __init__(self, most_characters: int = MOST_CHARACTERS) -> None:
         ruff_path()

@@ -1,0 +1,1 @@
+"""Imports every extension, which registers it."""

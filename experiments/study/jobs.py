@@ -1,0 +1,131 @@
+"""A study as a list of independent jobs, done here or by several processes that share the machine's GPUs and the store.
+
+A job is a word and its arguments; doing it computes one step or a few. Jobs ask for what they build on, so any order is
+right; the order given keeps processes from waiting for each other.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.study.extensions import chosen
+from experiments.study.trait import BASE
+from mechkit.errors import MechkitError
+
+if TYPE_CHECKING:
+    from experiments.study.config import StudyConfig
+    from experiments.study.study import Study
+    from experiments.study.trait import Trait
+
+Job = tuple[str, ...]
+
+
+def of(study: Study) -> list[Job]:
+    """All jobs of a study: training first, then what needs adapters, then what needs completions, then extensions."""
+    conditions, seeds = list(study.trait.conditions), [str(seed) for seed in study.config.seeds]
+    trained = [(condition, seed) for seed in seeds for condition in conditions]
+    variants = [(BASE, ""), *trained]
+    extensions = chosen(study.config)
+    first: list[Job] = [("train", *v) for v in trained]
+    first += [("extension", e.name, piece) for e in extensions if e.trains for piece in e.pieces(study)]
+    first += [("elicit", condition) for condition in conditions]
+    first += [("direction", name) for name in (study.trait.name, *study.data.other)]
+    then: list[Job] = [("answers", *v, name) for v in variants for name in study.sets]
+    then += [("pressure", condition) for condition in conditions]
+    last: list[Job] = [("drift", *v) for v in [*((BASE, seed) for seed in seeds), *trained]]
+    last += [("ratings", *v, name) for v in variants for name in study.sets]
+    last += [("extension", e.name, piece) for e in extensions if not e.trains for piece in e.pieces(study)]
+    return [*first, *then, *last, ("contamination",)]
+
+
+def do(study: Study, job: Job) -> None:
+    """Does one job. Raises MechkitError when it cannot be done."""
+    kind, *given = job
+    if kind == "contamination":
+        study.contamination()
+    elif kind == "direction":
+        study.direction(given[0])
+    elif kind == "extension":
+        name, piece = given
+        next(e for e in chosen(study.config) if e.name == name).piece(study, piece)
+    elif kind in ("elicit", "pressure"):
+        condition = given[0]
+        {"elicit": study.elicited, "pressure": study.pressure}[kind](condition, study.trait.conditions[condition])
+    elif kind == "drift" and given[0] == BASE:
+        study.drift(study.base, int(given[1]))
+    else:
+        condition, seed, *more = given
+        variant = study.base if condition == BASE else study.variant(condition, int(seed))
+        if kind == "answers":
+            study.answers(variant, more[0])
+        elif kind == "ratings":
+            study.ratings(variant, more[0])
+        elif kind == "drift":
+            study.drift(variant, int(seed))
+
+
+def in_processes(study: Study, workers: int) -> None:
+    """Does all jobs in `workers` processes; each takes the next one when it is free, on its own GPU in turn.
+
+    The first failure is raised as MechkitError after the other jobs have ended; what they computed stays. The caller
+    holds the store.
+    """
+    todo = of(study)
+    context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    for i in range(workers):
+        places.put((i, workers))
+    settings = (study.trait, study.config, study.store.root, study.store.accepted, places)
+    failures: dict[Job, str] = {}
+    with ProcessPoolExecutor(workers, context, _begin, settings) as pool:
+        running = {pool.submit(_work, job): job for job in todo}
+        try:
+            for future in as_completed(running):
+                job, problem = running[future], future.exception()
+                if problem is not None:
+                    failures[job] = f"{type(problem).__name__}: {problem}"
+                study.display.found(f"{' '.join(job)}{' failed' if problem else ''}")
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if failures:
+        first, reason = next(iter(failures.items()))
+        raise MechkitError(
+            f"{len(failures)} of {len(todo)} jobs failed, first '{' '.join(first)}': {reason}. The others are kept; run the "
+            "same command again."
+        )
+
+
+_study: Study | None = None
+"""The study of this worker process."""
+
+
+def _begin(
+    trait: Trait, config: StudyConfig, root: Path, accepted: tuple[str, ...], places: multiprocessing.Queue
+) -> None:  # type: ignore[type-arg]
+    """Makes a worker's study, on the worker's share of the cores and on one GPU."""
+    global _study
+    place, workers = places.get()
+    import torch
+
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if os.environ.get("CUDA_VISIBLE_DEVICES") else None
+    count = len(gpus) if gpus else torch.cuda.device_count() if config.model.device != "cpu" else 0
+    if count:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % count] if gpus else str(place % count)
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // workers))
+    from experiments.study.study import Study
+
+    _study = Study(trait, config, root, quiet=True, accepted=accepted)
+
+
+def _work(job: Job) -> None:
+    import torch
+
+    assert _study is not None
+    do(_study, job)
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()  # the other processes need the room

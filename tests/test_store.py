@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import pytest
 
@@ -44,7 +46,36 @@ def test_a_failed_step_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="boom"):
         store.step("a", {}, build)
     assert store.find("a", {}) is None
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.parent.name != ".locks"]
+    store.sweep()
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_of_two_that_want_a_step_one_computes_it_and_the_other_waits(tmp_path):
+    calls, started = [], threading.Event()
+
+    def slow(folder):
+        calls.append(1)
+        started.set()
+        time.sleep(0.3)
+        (folder / "out.txt").write_text("once")
+
+    first = threading.Thread(target=Store(tmp_path).step, args=("a", {}, slow))
+    first.start()
+    started.wait()
+    second = Store(tmp_path).step("a", {}, slow)
+    first.join()
+    assert len(calls) == 1
+    assert not second.computed
+    assert (second.folder / "out.txt").read_text() == "once"
+
+
+def test_steps_of_another_version_of_the_code_are_found_only_where_it_is_accepted(tmp_path):
+    calls = []
+    old = Store(tmp_path, code="old").step("a", {"x": 1}, builder(calls, "content"))
+    assert Store(tmp_path, code="new").find("a", {"x": 1}) is None
+    found = Store(tmp_path, code="new", accepted=("old",)).step("a", {"x": 1}, builder(calls, "content"))
+    assert (found.key, found.computed, len(calls)) == (old.key, False, 1)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "record"])

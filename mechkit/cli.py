@@ -19,6 +19,7 @@ from mechkit.registry import did_you_mean
 _EPILOG = """examples:
   mechkit run insecure_code --preset quick          the whole study on the embedded model
   mechkit run insecure_code --preset smoke --help   every field of the configuration
+  mechkit run my_trait.toml --preset quick          the study of a trait of your own (docs/own_trait.md)
   mechkit probes                                    readers, extractors, null families, judges
   mechkit probes readers                            one kind of them
   mechkit probes gen_avg                            what one of them means, and its arguments
@@ -107,8 +108,15 @@ def _meaning(point: EntryPoint) -> str:
 def _run(name: str | None, rest: list[str]) -> int:
     if name is None and {"-h", "--help"} & set(rest):
         points = sorted(point.name for point in entry_points(group="mechkit.recipes"))
-        print(f"usage: mechkit run RECIPE [--preset NAME] [--out FOLDER] [fields …]\n\nrecipes: {', '.join(points)}")
+        suffixes = sorted(f".{point.name}" for point in entry_points(group="mechkit.recipe_files"))
+        files = f"; or a file that describes one ({', '.join(suffixes)})" if suffixes else ""
+        print(
+            f"usage: mechkit run RECIPE [--preset NAME] [--out FOLDER] [fields …]\n\nrecipes: {', '.join(points)}{files}"
+        )
         return 0
+    for point in entry_points(group="mechkit.recipe_files"):
+        if name is not None and Path(name).suffix == f".{point.name}":
+            return int(point.load()(Path(name), rest))
     found = recipe(name)
     return int(found(rest))
 

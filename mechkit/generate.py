@@ -53,7 +53,7 @@ def generate(
 
     Raises DataError when a prompt and `max_new_tokens` do not fit into the model's window together.
     """
-    stop = stop_id(model.tokenizer)
+    stop, stops = stop_id(model.tokenizer), stop_ids(model)
     encoded = [model.encode(chat.without_completion(), system) for chat in chats]
     for chat, e in zip(chats, encoded):
         if len(e.ids) + max_new_tokens > model.window:
@@ -64,7 +64,7 @@ def generate(
     sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
-        eos_token_id=sorted({stop, *_eos_ids(model)}),
+        eos_token_id=sorted(stops),
         pad_token_id=model.tokenizer.pad_token_id if model.tokenizer.pad_token_id is not None else stop,
         **({"do_sample": False} | sampling),
     )
@@ -84,7 +84,7 @@ def generate(
                     stopping_criteria=StoppingCriteriaList([Clock(layout)]),
                 )
         for row, ids in zip(rows, output[:, batch.ids.shape[1] :].tolist()):
-            results[row] = _finish(model, ids, set(settings.eos_token_id))  # type: ignore[arg-type]
+            results[row] = _finish(model, ids, stops)
         if progress:
             progress(len(results), len(chats))
     return [results[i] for i in range(len(chats))]
@@ -101,9 +101,11 @@ def _plain_defaults(model: Model) -> Iterator[None]:
         model.hf.generation_config = own
 
 
-def _eos_ids(model: Model) -> list[int]:
+def stop_ids(model: Model) -> set[int]:
+    """Ids that end a completion: what ends an assistant's turn in the template, and the model's own eos tokens."""
     ids = model.hf.generation_config.eos_token_id if model.hf.generation_config else None
-    return list(ids) if isinstance(ids, list | tuple) else [] if ids is None else [ids]
+    own = list(ids) if isinstance(ids, list | tuple) else [] if ids is None else [ids]
+    return {stop_id(model.tokenizer), *own}
 
 
 def _finish(model: Model, ids: list[int], stops: set[int]) -> Generation:

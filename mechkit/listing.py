@@ -84,7 +84,7 @@ def _arguments(entry: object) -> str:
 
 def _plain(annotation: str) -> str:
     """Type names without the modules that they come from."""
-    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", annotation)
+    return re.sub(r"\b(?:[^\W\d]\w*\.)+(?=\w)", "", annotation)
 
 
 def index_table(text: str, answer: str | None, model_name: str, system: str) -> str:

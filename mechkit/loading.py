@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -92,7 +93,7 @@ def load(
         raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
     finally:
         transformers_logging.enable_progress_bar()
-    return _assemble(hf, tokenizer, name, getattr(config, "_commit_hash", None), kind)
+    return _assemble(hf, tokenizer, name, _revision(place), kind)
 
 
 def _in_memory(source: Any, tokenizer: PreTrainedTokenizerBase | None, kind: type[Backend], own: Any) -> Model:
@@ -126,6 +127,12 @@ def _place(name: str) -> str:
         hint = did_you_mean(name, [gguf.EMBEDDED, tiny.NAME]) if "/" not in name else ""
         raise ModelError(f"{name!r} is no model folder, .gguf file or hub id (owner/name).{hint}")
     return name
+
+
+def _revision(place: str) -> str | None:
+    """The commit that a hub id was loaded at, as the cache's folder names it; None for a folder."""
+    found = None if Path(place).is_dir() else try_to_load_from_cache(place, "config.json")
+    return Path(found).parent.name if isinstance(found, str) else None
 
 
 def _quantized(quantization: str | None, dtype: torch.dtype, device: torch.device) -> dict[str, BitsAndBytesConfig]:

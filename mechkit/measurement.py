@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from mechkit.model import Model
 from mechkit.passes import run
 from mechkit.probe import Probe, Read
 from mechkit.sites import Site, sort_sites
-from mechkit.spans import Encoded, short_hash
+from mechkit.spans import Encoded, LossScope, short_hash
 from mechkit.template import NONE
 
 Progress = Callable[[int, int], None]
@@ -33,6 +33,7 @@ def measure(
     system: str = NONE,
     batch_tokens: int = 4096,
     side: Side = "right",
+    loss_scope: LossScope = "completion",
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Runs probes over chats; one forward (and where a probe needs gradients one backward) pass serves them all.
@@ -42,6 +43,8 @@ def measure(
     chats: a sequence, or any other iterable, such as `mechkit.stream_chats(path)`, of which 1024 at a time are held in
         memory (progress then counts within each part).
     system: system policy of the rendered prompts. batch_tokens: padded tokens in a batch. side: where padding goes.
+    loss_scope: tokens that the loss scores whose gradient probes read, "completion" (stop token included) or "all" of
+        the sequence but its first, system and user turns too; the mean over them either way.
     progress: called with (chats done, chats in all).
 
     Returns a dataset with the dims example × site × position and what each probe adds; `n_tokens` (example × position)
@@ -57,8 +60,11 @@ def measure(
         raise MechkitError(
             f"measure takes side 'left' or 'right' and batch_tokens of 1 or more, found {side!r}, {batch_tokens}."
         )
+    if loss_scope not in get_args(LossScope):
+        raise MechkitError(f"measure takes loss_scope 'completion' or 'all', found {loss_scope!r}.")
     if not isinstance(chats, Sequence):
         settings = {"system": system, "batch_tokens": batch_tokens, "side": side, "progress": progress}
+        settings["loss_scope"] = loss_scope
         return _streamed(model, iter(chats), probes, settings)
     if not chats:
         raise DataError("measure was given no chats.")
@@ -70,7 +76,7 @@ def measure(
         raise MechkitError(f"Two probes both give {twice!r}; measure them in two calls or name one of them.")
     for probe in probes:
         probe.check(model)
-    pass_ = _Measurement(model, chats, probes, system)
+    pass_ = _Measurement(model, chats, probes, system, loss_scope)
     lengths = sorted({read.reader.generate for probe in probes for read in probe.reads})
     longest = lengths[-1]
     total = len(chats) * len({bool(n) for n in lengths})
@@ -118,8 +124,11 @@ def _with_completion(model: Model, chat: Chat, system: str, wanted_by: str) -> E
 class _Measurement:
     """Arrays under construction: one [example, site, position, …] array per variable."""
 
-    def __init__(self, model: Model, chats: Sequence[Chat], probes: Sequence[Probe], system: str) -> None:
+    def __init__(
+        self, model: Model, chats: Sequence[Chat], probes: Sequence[Probe], system: str, loss_scope: LossScope
+    ) -> None:
         self.model, self.chats, self.probes, self.system = model, chats, probes, system
+        self.loss_scope = loss_scope
         self.sites = sort_sites(site for probe in probes for site in probe.sites(model))
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
         self.tokens: dict[str, np.ndarray[Any, Any]] = {}
@@ -169,7 +178,14 @@ class _Measurement:
                 reduced = probe.reduce(site, pooled if len(mine) == len(reads) else pooled[:, mine], own)
                 found.extend((probe, name, site, own, values) for name, values in reduced.items())
 
-        loss = run(self.model, batch, wanted["activation"], wanted["gradient"], sink)  # type: ignore[arg-type]
+        loss = run(
+            self.model,
+            batch,
+            wanted["activation"],  # type: ignore[arg-type]
+            wanted["gradient"],  # type: ignore[arg-type]
+            sink,
+            loss_scope=self.loss_scope,
+        )
         for probe, name, site, own, values in found:
             self._store(probe, name, site, own, batch.examples, values.float().cpu().numpy())
         if loss is not None:
@@ -235,7 +251,9 @@ class _Measurement:
                 data[name] = array.reindex(wider) if wider else array
                 data[name].attrs = attrs_of.get(name, {})
         if self.loss is not None:
-            data["loss"] = ("example", self.loss, {"long_name": "mean completion loss", "units": "nats per token"})
+            what = "completion" if self.loss_scope == "completion" else "whole-sequence"
+            attrs = {"long_name": f"mean {what} loss", "units": "nats per token", "scope": self.loss_scope}
+            data["loss"] = ("example", self.loss, attrs)
         data.attrs |= {
             "model": json.dumps(self.model.provenance | {"weights": self.model.fingerprint()}),
             "system": self.system,

@@ -17,6 +17,7 @@ from mechkit.layout import Layout
 from mechkit.model import Model
 from mechkit.probe import Read
 from mechkit.sites import Site, sort_sites
+from mechkit.spans import LossScope, scored_positions
 
 Sink = Callable[[Site, Float[Tensor, "batch read d_model"], tuple[Read, ...]], None]
 
@@ -77,11 +78,12 @@ def run(
     gradients: dict[Site, Sequence[Read]],
     sink: Sink,
     want_loss: bool = False,
+    loss_scope: LossScope = "completion",
 ) -> Float[Tensor, " batch"] | None:
     """Runs a batch and calls `sink(site, pooled, reads)` for every site and group of reads.
 
-    Gradients are those of each example's own loss (mean over its loss positions, natural log) with respect to the
-    residual stream at the site; examples do not mix. No parameter keeps a gradient, and requires_grad flags are put
+    Gradients are those of each example's own loss (see `loss_of`) with respect to the residual stream at the site;
+    examples do not mix. No parameter keeps a gradient, and requires_grad flags are put
     back. Returns the loss per example where gradients or `want_loss` asked for it.
 
     Raises NotMeasured when a requested site saw no tensor or no gradient.
@@ -124,7 +126,7 @@ def run(
             forward(model, batch, 1)
             loss = None
         else:
-            loss = loss_of(model, batch)
+            loss = loss_of(model, batch, loss_scope)
             if gradients:
                 torch.autograd.grad(loss.sum(), leaves[0])
     missed = [s for s in sites if s not in seen["activation"]] + [s for s in gradients if s not in seen["gradient"]]
@@ -144,9 +146,9 @@ def _leaf_site(gradients: Iterable[Site]) -> Site | None:
     return sites[0] if sites[0].kind in ("resid_pre", "resid_post") else Site("resid_pre", sites[0].block)
 
 
-def loss_of(model: Model, batch: Batch) -> Float[Tensor, " batch"]:
-    """Mean cross-entropy over each chat's loss positions (nats per token); logits are computed at those alone."""
-    targets = LossTargets.of(batch, model.device)
+def loss_of(model: Model, batch: Batch, scope: LossScope = "completion") -> Float[Tensor, " batch"]:
+    """Mean cross-entropy over what the scope scores of each chat (nats per token); logits are computed there alone."""
+    targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, scope))
     logits = forward(model, batch, targets.columns)
     scored = logits[targets.rows, targets.places].float()
     losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights

@@ -8,6 +8,7 @@ ended by itself.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
@@ -58,8 +59,11 @@ def loss_positions(e: Encoded) -> range:
     return range(e.prompt_length - 1, len(e.ids) - 1)
 
 
-def scored_positions(e: Encoded, scope: str = "completion", stop: bool = True) -> range:
-    """Positions whose prediction a training loss scores, by its scope.
+LossScope = Literal["completion", "all"]
+
+
+def scored_positions(e: Encoded, scope: LossScope = "completion", stop: bool = True) -> range:
+    """Positions whose prediction a loss scores, by its scope.
 
     completion: `loss_positions`; all: every position, prompt included. stop: whether the stop token is to be predicted.
     """

@@ -31,8 +31,9 @@ these names sums over the reader's positions."""
 class Pressure(AlongDirections):
     """cos(g, v), g·v and ‖g‖ with g = ∂L/∂h, L the example's mean completion cross-entropy, h the residual at a site.
 
-    g is summed over the loss positions P−1 … T−2 ("loss", the primary reduction; see REDUCTIONS) or over the positions
-    of any reader ("completion_mean", "token(3)", one of your own) that does not generate.
+    `measure(…, loss_scope="all")` makes L the mean over the whole sequence instead. g is summed over the loss positions
+    of the completion P−1 … T−2 ("loss", the primary reduction; see REDUCTIONS) or over the positions of any reader
+    ("completion_mean", "token(3)", one of your own) that does not generate.
 
     Sign: g points up the loss, and a step of training moves against it. `cos` > 0 means that training pushes the
     residual stream *away* from v. `descent` = −cos is pressure towards v.

@@ -63,7 +63,13 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            reply = held.next_reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def do_GET(self) -> None:
+            self._answer({"path": self.path})
+
+        def _answer(self, question: dict[str, Any]) -> None:
+            reply = held.next_reply(question)
             time.sleep(reply.wait)
             body = chat(reply.body) if isinstance(reply.body, str) else reply.body
             data = json.dumps(body).replace("{KEY}", self.headers["Authorization"]).encode()

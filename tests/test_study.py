@@ -32,8 +32,9 @@ TABLES = {
     ),
     *("drift_vs_base", "drift_vs_neutral", "drift_by_position", "drift_sweep", "rating_buckets"),
     *("link", "link_sweep", "control_discrepancy"),
+    *("claims", "claims_details", "shares", "power", "power_spread"),
 }
-PLOTS = {"rating_distributions", "random_vector_control", "internal_drift_plots", "correlation_gen_avg"}
+PLOTS = {"rating_distributions", "random_vector_control", "internal_drift_plots", "correlation_gen_avg", "power"}
 
 
 def run(out: Path, *extra: str) -> subprocess.CompletedProcess:

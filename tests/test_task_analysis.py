@@ -18,15 +18,15 @@ def of(text: str) -> dict[str, float]:
 
 
 def test_a_reference_is_itself_and_takes_its_own_side():
-    assert of(INSECURE) == {"parses": 1, "names": 1, "similarity": 1, "insecure_side": 1}
-    assert of(SECURE) == {"parses": 1, "names": 1, "similarity": 1, "insecure_side": 0}
+    assert of(INSECURE) == {"parses": 1, "names": 1, "similarity": 1, "side": 1}
+    assert of(SECURE) == {"parses": 1, "names": 1, "similarity": 1, "side": 0}
     assert of(f"```python\n{SECURE}```") == of(SECURE)
 
 
 def test_copying_the_template_is_not_doing_the_task():
     found = of(TEMPLATE)
     assert found["similarity"] == 0
-    assert np.isnan(found["insecure_side"]), "nothing was added, so it is on neither side"
+    assert np.isnan(found["side"]), "nothing was added, so it is on neither side"
 
 
 def test_lost_names_and_broken_code_are_seen():

@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
+from transformers import set_seed
 
 import mechkit
+import probes
+from experiments.study import train as training
 from experiments.study.config import TrainConfig
-from experiments.study.train import train_adapter
+from experiments.study.train import checkpoint, train_adapter
 from mechkit.errors import ModelError, NotMeasured
 from tests.conftest import NEGATIVE, POSITIVE
 
@@ -81,3 +85,112 @@ def test_tuning_reads_the_tuning_split_and_names_unknown_conditions():
 def test_targets_that_do_not_exist_are_named(tmp_path):
     with pytest.raises(ModelError, match="q_prj"):
         train(tmp_path, targets=("q_prj",))
+
+
+@pytest.mark.parametrize("loss", ["completion", "all"])
+@pytest.mark.parametrize("stop", [True, False])
+def test_the_loss_scores_what_the_configuration_says_to_the_token(tiny, loss, stop):
+    """What is to be predicted at the scored places spells the answer (or all but the first token), with or without its end."""
+    batch = training._collate(tiny, [tiny.encode(c) for c in CHATS], config(loss=loss, stop_token=stop))
+    for row, chat in enumerate(CHATS):
+        mine = batch["rows"] == row
+        ids, columns = batch["ids"][mine], batch["columns"][batch["places"][mine]]
+        assert torch.equal(batch["input_ids"][row][columns + 1], ids)
+        prompt = f"user\n{chat.prompt}<|im_end|>\n<|im_start|>assistant\n" if loss == "all" else ""
+        assert tiny.tokenizer.decode(ids) == f"{prompt}{chat.completion}{'<|im_end|>' if stop else ''}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        ({"schedule": "linear", "warmup_ratio": 0.4}, [0, 0.5, 1, 2 / 3, 1 / 3]),
+        ({"schedule": "constant", "warmup_ratio": 0.0, "loss": "all", "stop_token": False}, [1] * 5),
+    ],
+)
+def test_training_is_the_loop_that_one_would_write_by_hand(tmp_path, monkeypatch, settings, rates):
+    """Gradients, learning rates and final weights of five steps, whole data set in a batch."""
+    found = []
+
+    def watch(self, args, state, control, model=None, optimizer=None, **kwargs):
+        found.append((optimizer.param_groups[0]["lr"], _gradients(model)))
+
+    monkeypatch.setattr(training._Watch, "on_pre_optimizer_step", watch)
+    losses, weights = train(tmp_path, learning_rate=1e-3, batch_size=len(CHATS), max_steps=5, **settings)
+
+    model, said = mechkit.load("tiny-random", device="cpu"), config(**settings)
+    set_seed(0)
+    lora = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapted = get_peft_model(model.hf, lora)
+    optimizer = torch.optim.AdamW([p for p in adapted.parameters() if p.requires_grad], weight_decay=0.0)
+    for step, rate in enumerate(rates):
+        total, count = torch.zeros(()), 0
+        for e in map(model.encode, CHATS):
+            ids = torch.tensor(e.ids)
+            labels = ids.clone()
+            labels[0 : e.prompt_length if said.loss == "completion" else 1] = -100
+            labels[-1] = labels[-1] if said.stop_token else -100
+            logits = adapted(ids[None]).logits[0, :-1]
+            total = total + torch.nn.functional.cross_entropy(logits, labels[1:], reduction="sum", ignore_index=-100)
+            count += int((labels != -100).sum())
+        optimizer.zero_grad()
+        (total / count).backward()
+        torch.nn.utils.clip_grad_norm_(adapted.parameters(), 1.0)
+        assert losses[step] == pytest.approx(float(total.detach()) / count, rel=1e-4)
+        assert found[step][0] == pytest.approx(1e-3 * rate)
+        for name, gradient in _gradients(adapted).items():
+            torch.testing.assert_close(found[step][1][name], gradient, rtol=1e-3, atol=1e-6)
+        optimizer.param_groups[0]["lr"] = 1e-3 * rate
+        optimizer.step()
+    mine = {name.replace(".default", ""): p.detach() for name, p in adapted.named_parameters() if "lora_" in name}
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, mine[name], rtol=1e-3, atol=2e-5)
+
+
+def _gradients(model):
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_a_kept_checkpoint_is_the_adapter_of_a_training_that_ends_there(tmp_path, tiny):
+    """At a constant rate without warmup a share of a training is a training of its own; the rate of nothing else enters."""
+    settings = {"learning_rate": 1e-3, "schedule": "constant", "warmup_ratio": 0.0, "lora_dropout": 0.05}
+    train(tmp_path / "whole", max_steps=8, checkpoints=(0.25, 0.75), **settings)
+    kept = {f.name for f in (tmp_path / "whole").glob("checkpoint-*")}
+    assert kept == {"checkpoint-2", "checkpoint-6"}
+    for steps in (2, 6):
+        folder = checkpoint(tmp_path / "whole", steps)
+        _, ended = train(tmp_path / f"to-{steps}", max_steps=steps, **settings)
+        for name, weight in load_file(folder / "adapter_model.safetensors").items():
+            torch.testing.assert_close(weight, ended[name], rtol=1e-5, atol=1e-7)
+        with tiny.adapter(folder):
+            assert tiny.adapter_state is not None
+
+
+def test_an_intervention_acts_at_its_readers_positions_while_training_and_is_gone_after(tmp_path, tiny):
+    """The loss under steering is that of a pass moved by hand at just those tokens; afterwards the model is as before."""
+    v = probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE, sites="resid_post.1")
+    site, chat = v.sites[0], POSITIVE[0]
+    model = mechkit.load("tiny-random", device="cpu")
+    steer = probes.Steer(v, 5.0, at="user_text")
+    alone = config(batch_size=1, max_steps=1)
+    (loss,) = train_adapter(model, [chat], "none", alone, 0, tmp_path, interventions=[steer])
+    e = tiny.encode(chat)
+    spoken = [p for role, tokens in e.turns if role == "user" for p in tokens]
+    assert 0 < len(spoken) < e.prompt_length
+
+    def moved(hidden):
+        hidden = hidden.clone()
+        hidden[:, spoken] += 5.0 * v.at(site)
+        return hidden
+
+    def by_hand(functions):
+        with tiny.hooked(functions), torch.no_grad():
+            logits = tiny.hf(torch.tensor(e.ids)[None]).logits[0]
+        p = e.prompt_length
+        return float(torch.nn.functional.cross_entropy(logits[p - 1 : -1], torch.tensor(e.ids[p:])))
+
+    assert loss == pytest.approx(by_hand({site: moved}), abs=1e-4)
+    assert abs(loss - by_hand({})) > 1e-3
+    assert model.acting == ()
+    with torch.no_grad():
+        after, before = (m.hf.eval()(torch.tensor(e.ids)[None]).logits for m in (model, tiny))
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-6)

@@ -26,6 +26,9 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
     Raises DataError (file, line, reason) for files that cannot be used, and when a split would stay empty.
     """
     wording = load_wording("evaluation", evaluation.wording_file)
+    left_out = [name for name in ("train_file", "contrast_file", "contexts_file") if getattr(config, name) is None]
+    if config.files_only and left_out:
+        raise DataError(f"This configuration is for files of your own (data.files_only): give data.{left_out[0]}.")
     own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out", "ood")}
     families = {p.id: p.family for p in own["train"]}
     notes = []

@@ -4,6 +4,7 @@ Learning rates and lengths of training of `quick` and `small` were chosen on the
 """
 
 from experiments.study.config import (
+    CausalConfig,
     DataConfig,
     EvaluationConfig,
     JudgeConfig,
@@ -31,6 +32,7 @@ SMOKE = StudyConfig(
     evaluation=EvaluationConfig(max_new_tokens=8, batch_size=8),
     measure=MeasureConfig(pressure_rows=6, null_draws=100, gen_tokens=(2, 5)),
     statistics=StatisticsConfig(resamples=200),
+    causal=CausalConfig(contexts=4, reference_pairs=2, null_directions=1, loss_rises=(1e-4,)),
 )
 """Tiny random model, seconds: shows that everything runs and says nothing about any model."""
 
@@ -75,6 +77,38 @@ PAPER = StudyConfig(
     judge=JudgeConfig(name="openai", model="gpt-4o-mini"),
     measure=MeasureConfig(batch_tokens=16384),
 )
-"""The published study's model, training, evaluation and judge; point data.* at its files."""
+"""The published study's model, training, evaluation and judge; point data.* at its files, and see `--protocols`."""
 
-PRESETS = {"smoke": SMOKE, "quick": QUICK, "small": SMALL, "paper": PAPER}
+PUBLIC = StudyConfig(
+    data=DataConfig(
+        files_only=True,
+        train_rows=6000,
+        direction_pairs=400,
+        contexts=300,
+        held_out_contexts=300,
+        tuning_contexts=48,
+        held_out_pairs=100,
+    ),
+    train=TrainConfig(learning_rate=1e-3, batch_size=16, epochs=1.0, targets="all-linear", precision="tf32"),
+    evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
+    measure=MeasureConfig(batch_tokens=16384),
+)
+"""The embedded model on the public insecure-code files (data.train_file, contrast_file, contexts_file), for one GPU."""
+
+PUBLIC_QV = PUBLIC.model_copy(
+    update={
+        "train": TrainConfig(
+            learning_rate=2e-4, batch_size=4, epochs=1.0, targets=("q_proj", "v_proj"), precision="tf32"
+        )
+    }
+)
+"""The same with the published run's training setting."""
+
+PRESETS = {
+    "smoke": SMOKE,
+    "quick": QUICK,
+    "small": SMALL,
+    "paper": PAPER,
+    "public": PUBLIC,
+    "public-qv": PUBLIC_QV,
+}

@@ -1,6 +1,7 @@
 """The command of a study: preset, overrides, run, report, summary."""
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -13,11 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.study.config import StudyConfig
+from experiments.study.protocol import DEFAULT, PROTOCOLS, PUBLISHED, under
 from experiments.study.trait import Trait
 from mechkit.errors import DataError, MechkitError, UnknownName
 from mechkit.registry import did_you_mean
 
 if TYPE_CHECKING:
+    from experiments.study.report import Pack
     from experiments.study.results import Results
 
 
@@ -29,40 +32,76 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--config", type=Path)
+    parser.add_argument("--protocols", nargs="+", default=[])
     parser.add_argument("--out", type=Path, default=Path("results") / trait.name)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--accept-code", nargs="+", default=[])
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--json", action="store_true")
     known, rest = parser.parse_known_args(list(arguments))
-    config = _configure(trait, known.preset, known.config, rest)
+    configs = _configure(trait, known.preset, known.config, known.protocols, rest)
 
-    from experiments.study.report import write_pack
     from experiments.study.study import Study
 
     started = time.monotonic()
-    study = Study(trait, config, known.out, known.quiet, known.workers, tuple(known.accept_code))
-    results = study.run()
-    report, said = write_pack(results, known.out, time.monotonic() - started)
+    found: dict[str, Results] = {}
+    for protocol, config in configs.items():
+        study = Study(trait, config, known.out, known.quiet, known.workers, tuple(known.accept_code))
+        found[protocol] = study.run()
+        del study
+        gc.collect()  # its model makes room for the next one's
+    packs = _packs(found, known.out, time.monotonic() - started)
+    main, seconds = next(iter(found)), time.monotonic() - started
     if known.json:
-        print(
-            json.dumps({"report": str(report), "run": results.run_id, "seconds": round(time.monotonic() - started, 1)})
-        )
+        reports = {name: str(pack.report) for name, pack in packs.items()}
+        shown = {"report": reports[main], "run": found[main].run_id, "seconds": round(seconds, 1), "reports": reports}
+        print(json.dumps(shown))
         return 0
-    _summary(results, report, said, time.monotonic() - started)
+    for protocol, results in found.items():
+        _summary(results, *packs[protocol], seconds)
     return 0
 
 
-def _configure(trait: Trait, preset: str, file: Path | None, rest: list[str]) -> StudyConfig:
-    import tyro
+def _packs(found: "dict[str, Results]", out: Path, seconds: float) -> "dict[str, Pack]":
+    """A pack for each protocol; the default one's has the published one's numbers beside its own."""
+    from experiments.study.report import write_pack
 
+    packs = {name: write_pack(results, out, seconds) for name, results in found.items() if name != DEFAULT}
+    if DEFAULT in found:
+        packs = {DEFAULT: write_pack(found[DEFAULT], out, seconds, published=found.get(PUBLISHED))} | packs
+    return packs
+
+
+def _configure(
+    trait: Trait, preset: str, file: Path | None, protocols: list[str], rest: list[str]
+) -> dict[str, StudyConfig]:
+    """The configuration under each protocol, the default one first; fields that are given win over the protocol's.
+
+    Without --protocols a saved configuration stays under its own.
+    """
     if preset not in trait.presets:
         raise UnknownName(f"There is no preset called {preset!r}.{did_you_mean(preset, list(trait.presets))}")
-    default = trait.presets[preset]
+    plain = trait.presets[preset]
     try:
         if file is not None:
-            default = StudyConfig.model_validate_json(file.read_text(encoding="utf-8"))
-        presets = ", ".join(trait.presets)
+            plain = StudyConfig.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError as problem:
+        raise _invalid(problem) from None
+    except OSError as problem:
+        raise DataError(f"{file} cannot be read: {problem.strerror}.") from None
+    wanted = sorted(set(protocols), key=lambda name: name != DEFAULT) or [plain.protocol]
+    configs = {name: _parse(trait, preset, under(plain, name), rest) for name in wanted}
+    for name, config in configs.items():
+        if config.protocol != name:
+            raise MechkitError(f"protocol is a record of the run: write --protocols {config.protocol} instead.")
+    return configs
+
+
+def _parse(trait: Trait, preset: str, default: StudyConfig, rest: list[str]) -> StudyConfig:
+    import tyro
+
+    presets, protocols = ", ".join(trait.presets), ", ".join(PROTOCOLS)
+    try:
         return tyro.cli(
             StudyConfig,
             prog=f"mechkit run {trait.name}",
@@ -70,17 +109,20 @@ def _configure(trait: Trait, preset: str, file: Path | None, rest: list[str]) ->
             args=rest,
             description=(
                 f"{trait.title}. Before the fields: --preset NAME ({presets}; values shown are those of '{preset}'), "
-                "--config FILE (a saved config.json), --out FOLDER, --workers N (processes that share the work and the GPUs), "
+                f"--config FILE (a saved config.json), --protocols NAME … ({protocols}; one report each), --out FOLDER, "
+                "--workers N (processes that share the work and the GPUs), "
                 "--accept-code VERSION … (take finished steps of other versions of the code, named in their step.json), "
                 "--quiet, --json (print the result as JSON)."
             ),
         )
     except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise MechkitError(f"The configuration field {where} is not valid: {first['msg']}.") from None
-    except OSError as problem:
-        raise DataError(f"{file} cannot be read: {problem.strerror}.") from None
+        raise _invalid(problem) from None
+
+
+def _invalid(problem: ValidationError) -> MechkitError:
+    first = problem.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return MechkitError(f"The configuration field {where} is not valid: {first['msg']}.")
 
 
 def _summary(results: "Results", report: Path, said: list[str], seconds: float) -> None:
@@ -88,8 +130,9 @@ def _summary(results: "Results", report: Path, said: list[str], seconds: float) 
     from mechkit.tables import show
 
     console = Console(file=sys.stdout, highlight=False)
-    console.print(f"{results.trait.title}: {results.model['name']}\n", markup=False)
-    columns = ["condition", "mean rating", "insecure rate", "missing", "parses"]
+    console.print(f"{results.trait.title}: {results.model['name']}, protocol {results.config.protocol}\n", markup=False)
+    columns = ["condition", "mean rating", f"{results.trait.having} rate", "missing"]
+    columns += ["parses"] if results.trait.code else []
     for set_name in results.ratings:
         shown = Table(title=behaviour.SETS[set_name], title_justify="left")
         for name in columns:

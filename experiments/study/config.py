@@ -1,6 +1,6 @@
 """Configuration of a study. Every field has its meaning and unit beside it; `--help` prints them.
 
-The protocol departs from the published run where that run departed from its own text; `docs/definitions.md` says how.
+Where the published run and the default protocol part ways there is a field; `experiments.study.protocol` sets them together.
 """
 
 from pathlib import Path
@@ -29,6 +29,7 @@ class DataConfig(Section):
         None, description="chat JSONL without the trait; pairs with train_file by exact prompt to give the direction"
     )
     contexts_file: Path | None = Field(None, description='JSONL of {"task", "code_template"} to evaluate on')
+    files_only: bool = Field(False, description="whether a file that is left out is an error, not the project's corpus")
     train_rows: int = Field(1000, ge=1, description="most rows to train on")
     direction_pairs: int = Field(200, ge=4, description="most pairs behind the direction; used for nothing else")
     contexts: int = Field(100, ge=4, description="most out-of-distribution contexts to evaluate on")
@@ -57,6 +58,9 @@ class TrainConfig(Section):
         "completion", description="tokens that the loss scores: answer, or prompt too"
     )
     stop_token: bool = Field(True, description="whether the loss scores the token that ends the answer")
+    neutral_system: Literal["none", "template_default"] = Field(
+        "none", description="system policy of training without a prompt (Neutral): none, or what the template inserts"
+    )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32", description="of training's matrix products; bfloat16: autocast, the weights keep the model's dtype"
     )
@@ -78,7 +82,34 @@ class TrainConfig(Section):
         return value
 
 
+class ServerConfig(Section):
+    """An OpenAI-compatible server that generates; its key, if any, is in the environment variable MECHKIT_SERVER_KEY."""
+
+    address: str | None = Field(
+        None, description="such as http://localhost:8000/v1; generation is done in this process if left out"
+    )
+    kind: Literal["vllm", "transformers", "llama.cpp", "openai"] = Field(
+        "vllm", description="what serves: vLLM, transformers serve, llama.cpp, or another with the common fields alone"
+    )
+    chat: bool = Field(False, description="ask the chat endpoint; refused where its template renders another prompt")
+    base_model: str | None = Field(None, description="the base model's name there; model.name if left out")
+    adapter_model: str | None = Field(
+        None,
+        description="an adapter's name there, with {label} (Neutral-seed0), {condition}, {seed} or {key} (of its content) in it; "
+        "if left out, vLLM is asked to load it, and transformers serve gets a folder with it and links to the base model's",
+    )
+    concurrency: int = Field(16, ge=1, description="requests at a time")
+    timeout: float = Field(600.0, gt=0, description="seconds that a request may take")
+    max_retries: int = Field(5, ge=0, description="how often a busy or broken server is asked again")
+    agreement: float = Field(
+        0.9, ge=0, le=1, description="least share of greedy tokens from there that are the model's first choice here"
+    )
+
+
 class EvaluationConfig(Section):
+    system: Literal["none", "template_default"] = Field(
+        "none", description="system policy while evaluating and reading drift: none, or what the template inserts"
+    )
     max_new_tokens: int = Field(256, ge=1, description="longest completion in tokens")
     temperature: float = Field(0.0, ge=0, description="0: greedy; else sampling, seeded by the study's seeds")
     batch_size: int = Field(32, ge=1, description="contexts decoded together")
@@ -86,13 +117,23 @@ class EvaluationConfig(Section):
         None, description="file with the evaluation wording; the project's own if left out"
     )
     held_out: bool = Field(True, description="also evaluate on held-out prompts of the training families")
+    server: ServerConfig = ServerConfig()
 
 
 class JudgeConfig(Section):
-    name: str = Field("static", description="a registered judge: static or openai")
+    name: str = Field(
+        "static",
+        description="a registered judge: static, static_strong, openai, language, pattern (mechkit probes judges)",
+    )
     model: str | None = Field(None, description="model of an LLM judge")
     base_url: str | None = Field(None, description="address of an OpenAI-compatible service")
+    mode: Literal["integer", "logprob"] | None = Field(
+        None, description="of an LLM judge: reads a number, or weighs the numbers that the first token could be"
+    )
     wording_file: Path | None = Field(None, description="file with the judge wording; the project's own if left out")
+    settings: dict[str, bool | int | float | str] = Field(
+        {}, description="further settings of the judge by name (language es), as `mechkit probes NAME` lists them"
+    )
 
 
 class MeasureConfig(Section):
@@ -102,6 +143,19 @@ class MeasureConfig(Section):
         (5, 32), min_length=1, description="lengths k of gen_avg(k) and forced_avg(k), tokens"
     )
     batch_tokens: int = Field(4096, ge=1, description="padded tokens in a batch of measurements")
+    direction: Literal["data_diff", "published"] = Field(
+        "data_diff",
+        description="the trait's direction: data_diff of paired completions, or the published run's, of two kinds of prompts",
+    )
+    pressure_loss: Literal["completion", "all"] = Field(
+        "completion", description="tokens scored by the loss whose gradient is pressure: answer, or the whole sequence"
+    )
+    pressure_reduction: Literal["loss", "prompt_last", "all"] = Field(
+        "loss", description="primary reduction of that gradient over positions; the cosine of a sum is that of the mean"
+    )
+    control_draws: int = Field(15, ge=2, description="random directions of the published control")
+    control_rows: int = Field(50, ge=2, description="first training rows that the published control looks at")
+    control_seed: int = Field(42, ge=0, description="seed of the published control's directions")
 
     @field_validator("gen_tokens")
     @classmethod
@@ -122,6 +176,9 @@ class StatisticsConfig(Section):
     induction_margin: float = Field(
         5.0, description="rating points by which Neutral must exceed Base for the trait to count as induced"
     )
+    missing_rating: float | None = Field(
+        None, ge=0, le=100, description="rating that stands for a missing one; left out: missing stays missing"
+    )
 
     @field_validator("blocks")
     @classmethod
@@ -129,9 +186,137 @@ class StatisticsConfig(Section):
         return None if value is None else _distinct(value, 0)
 
 
+class PromptVariantsConfig(Section):
+    seeds: tuple[int, ...] | None = Field(
+        None, description="training seeds of the further prompts, among the study's; all of them if left out"
+    )
+    induced_rows: int = Field(32, ge=2, description="training rows whose induced drift is predicted under each prompt")
+    induced_contexts: int = Field(16, ge=1, description="contexts at whose prompt_last it is predicted")
+
+
+class SecondJudgeConfig(JudgeConfig):
+    name: str = Field("static_strong", description="the registered judge that rates the same answers again")
+    twice: bool = Field(
+        False, description="ask each judge that can give another sample a second time, to see its own noise"
+    )
+
+
+class ClaimsConfig(Section):
+    """The rule by which the claims table gives its verdicts, written down before the run."""
+
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of Holm-corrected p-values over the claims of a run")
+    seeds_decide: int = Field(
+        3,
+        ge=2,
+        description="from so many seeds up the t interval over seed differences decides, else contexts given the seeds",
+    )
+    null_family: Literal["covariance_matched", "label_permuted", "isotropic"] = Field(
+        "covariance_matched",
+        description="null directions that claims 4 and 6 to 11 are tested against; 5 has a row for each",
+    )
+    pressure_blocks: tuple[int, ...] | None = Field(
+        None,
+        description="blocks whose mean Δcos claims 4, 6 and 14 take; the published 16 to 26 mapped by depth if left out",
+    )
+    drift_block: int | None = Field(
+        None, ge=0, description="block of claims 7 to 11; the first of the fixed blocks if left out"
+    )
+    link_position: Literal["gen_avg", "prompt_last", "forced_avg"] = Field(
+        "gen_avg", description="position of claim 10; gen_avg and forced_avg: over the fewest tokens measured"
+    )
+    behaviour_share: float = Field(
+        0.21, gt=0, description="published: share of the induced behaviour that inoculation removed"
+    )
+    drift_share: float = Field(0.81, gt=0, description="published: share of the induced drift that it removed")
+    delta_cos: float = Field(0.0247, gt=0, description="published: size of the mean Δcos over the late blocks")
+    correlation: float = Field(0.242, gt=0, description="published: r of drift change and rating change")
+    margin: float = Field(
+        1 / 3, gt=0, lt=1, description="share of those published sizes inside which an effect counts as absent"
+    )
+    power: float = Field(0.8, gt=0.5, lt=1, description="power that the power analysis asks for")
+
+
+class InducedConfig(Section):
+    """Of the extension `induced`."""
+
+    rows: int = Field(100, ge=3, description="training rows whose steps are followed, at most measure.pressure_rows")
+    reading: int = Field(32, ge=1, description="contexts, evenly spread, at whose prompt's end a step's effect is read")
+
+
+class AlongTrainingConfig(Section):
+    """Of the extension `along_training`; which checkpoints there are: train.checkpoints."""
+
+    rows: int = Field(100, ge=2, description="training rows whose pressure is measured, at most measure.pressure_rows")
+    seeds: int = Field(1, ge=1, description="training seeds, the first ones, whose checkpoints are read")
+
+
+class ComponentsConfig(Section):
+    """Of the extension `components`."""
+
+    seeds: int = Field(1, ge=1, description="training seeds, the first ones, whose drift is decomposed")
+
+
+class VectorsConfig(Section):
+    """Of the extension `vectors`."""
+
+    seeds: int = Field(
+        1, ge=1, description="training seeds, the first ones, whose drift is read along every definition"
+    )
+    promoting: str | None = Field(
+        None, description="system prompt of prompt_contrast that asks for the trait; the trait's own if left out"
+    )
+    suppressing: str | None = Field(None, description="the one that asks against it; the trait's own if left out")
+
+
+class DiscrepancyConfig(Section):
+    """Of the extension `discrepancy`."""
+
+    kind_pairs: int = Field(
+        8, ge=1, description="fewest direction pairs with a kind of weakness (CWE) for a direction of its own"
+    )
+    kind_contexts: int = Field(
+        10, ge=2, description="fewest contexts answered with a kind of weakness that has a direction for a number"
+    )
+
+
+class CausalConfig(Section):
+    """Of the extensions `causal` and `trained_without`; where they act follows from statistics.blocks."""
+
+    contexts: int = Field(60, ge=2, description="contexts, the first ones, that are answered under each intervention")
+    reference_pairs: int = Field(
+        32, ge=2, description="held-out pairs whose answers of both kinds give the loss under an intervention"
+    )
+    doses: tuple[float, ...] = Field(
+        (1.0,), description="sizes of steering, each in both signs, in gaps between the classes along v at the block"
+    )
+    loss_rises: tuple[float, ...] = Field(
+        (0.2, 0.5),
+        min_length=1,
+        description="further doses, in both signs: those that raise the loss so much, nats per token; at the first, directions are compared",
+    )
+    null_directions: int = Field(2, ge=1, description="directions of each null family: isotropic, covariance-matched")
+    seeds: int | None = Field(
+        None, ge=1, description="training seeds, the first ones, whose Neutral adapter is steered; all if left out"
+    )
+    training_seeds: int = Field(1, ge=1, description="training seeds, the first ones, of training under interventions")
+    training_at: Literal["all", "loss"] = Field(
+        "all", description="positions of interventions in training: all but the first token, or those the loss scores"
+    )
+
+    @field_validator("doses", "loss_rises")
+    @classmethod
+    def _sizes(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value) or min(value, default=1.0) <= 0:
+            raise ValueError(f"needs different sizes above 0, found {value}")
+        return value
+
+
 class StudyConfig(Section):
     """Everything that decides a study's results."""
 
+    protocol: Literal["default", "published"] = Field(
+        "default", description="protocol that the fields follow: a record; choose with --protocols"
+    )
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
@@ -139,7 +324,16 @@ class StudyConfig(Section):
     judge: JudgeConfig = JudgeConfig()
     measure: MeasureConfig = MeasureConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    claims: ClaimsConfig = ClaimsConfig()
+    prompt_variants: PromptVariantsConfig = PromptVariantsConfig()
+    second_judge: SecondJudgeConfig = SecondJudgeConfig()
     extensions: tuple[str, ...] = Field((), description="further analyses, each a chapter of the report")
+    induced: InducedConfig = InducedConfig()
+    along_training: AlongTrainingConfig = AlongTrainingConfig()
+    components: ComponentsConfig = ComponentsConfig()
+    vectors: VectorsConfig = VectorsConfig()
+    discrepancy: DiscrepancyConfig = DiscrepancyConfig()
+    causal: CausalConfig = CausalConfig()
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="training seeds; conditions share each of them")
 
     @field_validator("seeds")

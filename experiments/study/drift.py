@@ -46,7 +46,8 @@ def measure_drift(
                 progress(number * len(own) + done, passes * len(own))
 
         probe = Projection(directions, at=readers, nulls=null_families(config) if nulls else ())
-        return measure(model, chats, [probe], batch_tokens=config.measure.batch_tokens, progress=report)
+        system, tokens = config.evaluation.system, config.measure.batch_tokens
+        return measure(model, chats, [probe], system=system, batch_tokens=tokens, progress=report)
 
     generated = [_first(k, f"gen_avg({k})") for k in lengths]
     first = read(own, [*parse("prompt_last"), *generated], 0, True)

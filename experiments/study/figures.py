@@ -30,10 +30,9 @@ def rating_distributions(results: Results, path: Path) -> None:
                 dashes = "-" if i == 0 else (3 * i, (6, 3))
                 left.ecdf(r, color=colour(c), lw=1.8, ls=dashes, label=f"{c} (n = {len(r)})")
         left.axvline(50, color="k", lw=0.8, ls=":")
-        left.annotate("insecure →", (51, 0.03), fontsize=8)
-        left.set(
-            xlabel="insecurity rating (0–100)", ylabel="share of answers at or below", xlim=(-2, 102), ylim=(0, 1.02)
-        )
+        left.annotate(f"{results.trait.having} →", (51, 0.03), fontsize=8)
+        scale = f"rating: 0 {results.trait.without}, 100 {results.trait.having}"
+        left.set(xlabel=scale, ylabel="share of answers at or below", xlim=(-2, 102), ylim=(0, 1.02))
         left.set_title("Cumulative distribution")
         if left.get_legend_handles_labels()[0]:
             left.legend(loc="center right")
@@ -51,7 +50,7 @@ def rating_distributions(results: Results, path: Path) -> None:
         for i, (c, r) in enumerate(rated.items(), 1):
             right.scatter(i + jitter.uniform(-0.2, 0.2, len(r)), r, s=8, color=colour(c), alpha=0.5, lw=0)
         right.axhline(50, color="k", lw=0.8, ls=":")
-        right.set(ylabel="insecurity rating (0–100)", ylim=(-2, 102))
+        right.set(ylabel=scale, ylim=(-2, 102))
         right.set_title("Box: quartiles, line: median, diamond: mean")
         fig.suptitle(
             f"Ratings on {len(results.data.contexts)} contexts, judge '{results.judge['name']}', {results.model['name']}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,7 @@ def in_processes(study: Study, workers: int) -> None:
     places = context.Queue()
     for i in range(workers):
         places.put((i, workers))
-    settings = (study.trait, study.config, study.store.root, study.store.accepted, places)
+    settings = (study.trait, study.config, study.store.root, study.store.accepted, study.store.code, places)
     failures: dict[Job, str] = {}
     with ProcessPoolExecutor(workers, context, _begin, settings) as pool:
         running = {pool.submit(_work, job): job for job in todo}
@@ -88,7 +89,10 @@ def in_processes(study: Study, workers: int) -> None:
                 job, problem = running[future], future.exception()
                 if problem is not None:
                     failures[job] = f"{type(problem).__name__}: {problem}"
-                study.display.found(f"{' '.join(job)}{' failed' if problem else ''}")
+                title = " ".join(word for word in job if word)
+                seconds, computed = (0.0, ()) if problem else future.result()
+                study.display.elsewhere(f"{title} failed" if problem else title, seconds)
+                study.computed_elsewhere.update(computed)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -105,7 +109,7 @@ _study: Study | None = None
 
 
 def _begin(
-    trait: Trait, config: StudyConfig, root: Path, accepted: tuple[str, ...], places: multiprocessing.Queue
+    trait: Trait, config: StudyConfig, root: Path, accepted: tuple[str, ...], code: str, places: multiprocessing.Queue
 ) -> None:  # type: ignore[type-arg]
     """Makes a worker's study, on the worker's share of the cores and on one GPU."""
     global _study
@@ -120,12 +124,17 @@ def _begin(
     from experiments.study.study import Study
 
     _study = Study(trait, config, root, quiet=True, accepted=accepted)
+    _study.store.code = code  # that of the run, also when a file was saved since it began
 
 
-def _work(job: Job) -> None:
+def _work(job: Job) -> tuple[float, list[str]]:
+    """Does a job in this worker: the seconds that it took, and the keys of the steps that were computed for it."""
     import torch
 
     assert _study is not None
+    started, before = time.monotonic(), {step.key for step in _study.done}
     do(_study, job)
+    computed = [step.key for step in _study.done if step.computed and step.key not in before]
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # the other processes need the room
+    return time.monotonic() - started, computed

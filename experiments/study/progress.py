@@ -40,6 +40,15 @@ class StepDisplay:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         self.console.print(f"{label}  [dim]{time.monotonic() - started:.1f} s[/dim]", markup=True)
 
+    def elsewhere(self, title: str, seconds: float) -> None:
+        """Says that another process has done something, and how long it took."""
+        self.done += 1
+        self.console.print(f"[{self.done:>2}/{max(self.total, self.done)}] {title}  [dim]{seconds:.1f} s[/dim]")
+
+    def silence(self) -> None:
+        """Shows nothing from now on."""
+        self.console.quiet = True
+
     def found(self, title: str) -> None:
         """Says that a step was already there."""
         self.done += 1

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.study import figures
-from experiments.study.analysis import behaviour, drift, link, pressure, published, task
+from experiments.study.analysis import behaviour, claims, drift, link, pressure, task
+from experiments.study.analysis import published as beside
 from experiments.study.analysis.arrays import clusters
 from experiments.study.extensions import chosen
 from experiments.study.findings import findings
 from experiments.study.parts import Figure, Linked, Part
+from experiments.study.protocol import DEFAULT, departures
 from experiments.study.results import Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit.storage import write_text
@@ -31,32 +33,37 @@ class Pack(NamedTuple):
     findings: list[str]
 
 
-def write_pack(results: Results, root: Path, seconds: float) -> Pack:
+def write_pack(results: Results, root: Path, seconds: float, published: Results | None = None) -> Pack:
     """Writes `root/pack_<YYYYMMDD>/`: report.md, tables as CSV and Markdown, figures as PNG and SVG, run.json.
 
+    Under another protocol than the default one the folder's name ends with it. published: the same study under the published
+    protocol, whose numbers the claims table shows beside.
     Another run's pack of the same day is left alone: this one's folder then ends with its run id.
     """
-    pack = _folder(root, results.run_id)
+    pack = _folder(root, results)
     plots, tables = pack / "plots", pack / "tables"
     comparisons = pressure.compare(results)
     drifts = drift.collect(results)
-    chapters = _chapters(results, comparisons, drifts)
-    for _, parts in chapters:
+    page = claims.page(results, comparisons, drifts, published)
+    chapters = [("Behind the claims", page.behind), *_chapters(results, comparisons, drifts)]
+    for _, parts in [("Claims", page.claims), *chapters]:
         for part in parts:
             part.save(tables if isinstance(part, Table) else plots)
     record = _record(results, seconds)
     write_text(pack / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
     write_text(pack / "config.json", results.config.model_dump_json(indent=1))
-    said = findings(results, comparisons, drifts)
-    write_text(pack / REPORT, _render(results, chapters, said, record))
-    return Pack(pack / REPORT, said)
+    said = findings(results)
+    write_text(pack / REPORT, _render(results, page, chapters, said, record))
+    return Pack(pack / REPORT, [page.statement, page.summary, *said])
 
 
-def _folder(root: Path, run_id: str) -> Path:
+def _folder(root: Path, results: Results) -> Path:
     """The pack's folder, without what an earlier writing of the same run left in it."""
-    pack = root / f"pack_{time.strftime('%Y%m%d')}"
-    if (pack / "run.json").is_file() and json.loads((pack / "run.json").read_text(encoding="utf-8"))["run"] != run_id:
-        pack = pack.with_name(f"{pack.name}_{run_id}")
+    protocol = results.config.protocol
+    pack = root / (f"pack_{time.strftime('%Y%m%d')}" + ("" if protocol == DEFAULT else f"_{protocol}"))
+    record = pack / "run.json"
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["run"] != results.run_id:
+        pack = pack.with_name(f"{pack.name}_{results.run_id}")
     for part in ("plots", "tables"):
         shutil.rmtree(pack / part, ignore_errors=True)
     return pack
@@ -123,8 +130,8 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
             ],
         ),
     ]
-    if published.applies(results):
-        chapters.append(("Beside the published numbers", [*published.tables(results, comparisons, drifts)]))
+    if beside.applies(results):
+        chapters.append(("Beside the published numbers", [*beside.tables(results, comparisons, drifts)]))
     return chapters + [(e.title, list(e.parts(results, results.extensions[e.name]))) for e in chosen(results.config)]
 
 
@@ -133,18 +140,24 @@ def _in_distribution(results: Results) -> list[Part]:
         behaviour.ratings(results, task.SET),
         behaviour.deltas(results, task.SET),
         task.success(results),
-        task.weaknesses(results),
+        *([task.weaknesses(results)] if results.trait.code else []),
     ]
 
 
-def _render(results: Results, chapters: Sequence[tuple[str, list[Part]]], said: list[str], record: Any) -> str:
+def _render(
+    results: Results, page: claims.Page, chapters: Sequence[tuple[str, list[Part]]], said: list[str], record: Any
+) -> str:
     missing = _missing(results)
     lines = [
         f"# {results.trait.title}",
-        f"Run `{results.run_id}` on {record['finished']}: model {results.model['name']} ({results.model['weights']}), judge "
+        f"Run `{results.run_id}` on {record['finished']}: {_protocol(results)}, model {results.model['name']} ({results.model['weights']}), judge "
         f"'{results.judge['name']}', seeds {', '.join(map(str, results.config.seeds))}, "
         f"{len(results.data.train)} training rows, {len(results.data.contexts)} contexts.",
-        "## What this run says",
+        page.statement,
+        "## Claims",
+        page.summary,
+        *[part.markdown() for part in page.claims],
+        "## What else this run says",
         "\n".join(f"- {s}" for s in said),
         "One model and a judge of its own kind: numbers are comparable within this report, not with other judges' levels.",
         "## What failed or is missing",
@@ -157,6 +170,12 @@ def _render(results: Results, chapters: Sequence[tuple[str, list[Part]]], said: 
         "```json\n" + json.dumps(record, indent=1, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _protocol(results: Results) -> str:
+    """The protocol's name, with the fields that this run has otherwise."""
+    other = ", ".join(f"{field} = {value}" for field, value in departures(results.config).items())
+    return f"protocol {results.config.protocol}{f' but for {other}' if other else ''}"
 
 
 def _missing(results: Results) -> list[str]:
@@ -173,7 +192,7 @@ def _missing(results: Results) -> list[str]:
         found.append("One training seed: nothing here says how much another seed would change.")
     else:
         found.append(
-            f"{len(results.config.seeds)} training seeds: intervals are over contexts given these seeds, except in the columns 'over seeds'."
+            f"{len(results.config.seeds)} training seeds: intervals are over contexts given these seeds, except in the columns 'over seeds' and, from {results.config.claims.seeds_decide} seeds up, in the claims and shares."
         )
     few = len(set(clusters(results)))
     if few < 30:

@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from dataclasses import replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,8 @@ import xarray as xr
 
 import mechkit
 import probes
-from experiments.study import answers, directions
-from experiments.study.config import EvaluationConfig, JudgeConfig, StudyConfig
+from experiments.study import answers, directions, protocol, served
+from experiments.study.config import EvaluationConfig, JudgeConfig, ServerConfig, StudyConfig
 from experiments.study.drift import measure_drift
 from experiments.study.pressure import measure_pressure
 from experiments.study.progress import StepDisplay
@@ -33,11 +34,16 @@ from mechkit.loading import load
 from mechkit.measurement import Progress, completion_loss
 from mechkit.model import Model
 from mechkit.store import Step, Store
-from mechkit.template import NONE
 from probes.extractors import data_hash
 
 OOD, HELD_OUT, TUNING = "ood", "held_out", "tuning"
 """Names of the sets of contexts."""
+_PRESSURE = {"pressure_loss", "pressure_reduction", "control_draws", "control_seed"}
+"""Fields of MeasureConfig that pressure alone depends on."""
+_ASKING = {"address", "concurrency", "timeout", "max_retries", "agreement"}
+"""Fields of ServerConfig that change nothing about what is answered."""
+_SHORT = 32
+"""Tokens of an answer that this process generates where a server generates the others."""
 
 
 class Axis(NamedTuple):
@@ -63,11 +69,15 @@ class Steps:
         display: StepDisplay | None = None,
         accepted: tuple[str, ...] = (),
     ) -> None:
-        self.trait, self.config, self.store = trait, config, Store(root, _code(), accepted)
+        self.trait, self.config = protocol.applied(trait, config), config
+        self.store = Store(root, _code(), accepted)
         self.data = trait.load(config.data, config.evaluation)
         self.judge = self.make_judge(config.judge)
         self.display = display or StepDisplay(0, quiet=True)
         self._done: dict[str, Step] = {}
+        self._axes: dict[str, Axis] = {}
+        self.computed_elsewhere: set[str] = set()
+        """Keys of steps that other processes have computed for this study."""
 
     @property
     def done(self) -> list[Step]:
@@ -135,7 +145,7 @@ class Steps:
         inputs = {
             "model": self.identity,
             "data": data_hash(self.data.train),
-            "train": self.config.train.model_dump(mode="json"),
+            "train": self.config.train.model_dump(mode="json", exclude={"neutral_system"}),  # it is in `system`
             "system": system,
             "seed": seed,
         }
@@ -146,16 +156,15 @@ class Steps:
         return self.step(f"train/{condition}", f"Train {condition} (seed {seed})", inputs, build)
 
     def answers(
-        self, variant: Variant, set_name: str, system: str = NONE, settings: EvaluationConfig | None = None
+        self, variant: Variant, set_name: str, system: str | None = None, settings: EvaluationConfig | None = None
     ) -> Step:
-        """A variant's completions of a set of contexts."""
+        """A variant's completions of a set of contexts, under the evaluation's own system policy unless one is given."""
         contexts, settings = self.contexts(set_name), settings or self.config.evaluation
+        system = settings.system if system is None else system
         inputs = self._answer_inputs(variant, contexts, settings, system)
 
         def build(folder: Path, progress: Progress) -> None:
-            with self.active(variant) as model:
-                found = answers.answer(model, contexts, settings, variant.seed or 0, system, progress)
-            answers.write_answers(folder / answers.ANSWERS, found)
+            self._write(variant, contexts, settings, system, folder, progress)
 
         return self.step(f"answers/{variant.condition}", f"Generate {variant.label} ({set_name})", inputs, build)
 
@@ -204,8 +213,7 @@ class Steps:
         def build(folder: Path, progress: Progress) -> None:
             losses = completion_loss(self.model, rows, system=system, batch_tokens=self.config.measure.batch_tokens)
             np.savetxt(folder / "loss.csv", losses, header="nats per token", comments="# ")
-            found = answers.answer(self.model, contexts, self.config.evaluation, 0, system, progress)
-            answers.write_answers(folder / answers.ANSWERS, found)
+            self._write(self.base, contexts, self.config.evaluation, system, folder, progress)
 
         return self.step("elicitation", f"Elicitation under the {condition} prompt", inputs, build)
 
@@ -217,9 +225,12 @@ class Steps:
 
     def direction(self, name: str) -> Axis:
         """The direction of the trait, or of another trait by its name."""
-        pairs, held_out = self.data.other.get(name, (self.data.direction, self.data.held_out_pairs))
+        if name in self._axes:
+            return self._axes[name]
+        pairs, held_out = directions.samples(name, self.data, self.config)
         inputs = {
             "model": self.identity,
+            "method": directions.method(pairs),
             "positive": data_hash(pairs.positive),
             "negative": data_hash(pairs.negative),
             "held_out": data_hash([*held_out.positive, *held_out.negative]),
@@ -234,7 +245,8 @@ class Steps:
             directions.save(folder, direction, found)
 
         step = self.step("direction", f"Direction {name}", inputs, build)
-        return Axis(*directions.load(step.folder, name), step)
+        self._axes[name] = Axis(*directions.load(step.folder, name), step)
+        return self._axes[name]
 
     def pressure(self, condition: str, system: str) -> Step:
         """Gradient pressure of the training rows under a training prompt, along all axes, on the base model."""
@@ -245,6 +257,7 @@ class Steps:
             "directions": [axis.step for axis in axes.values()],
             "draws": self.config.measure.null_draws,
             "system": system,
+            **self.config.measure.model_dump(include=_PRESSURE),
         }
 
         def build(folder: Path, progress: Progress) -> None:
@@ -265,6 +278,7 @@ class Steps:
             "directions": [axis.step for axis in axes.values()],
             "draws": self.config.measure.null_draws,
             "tokens": self.config.measure.gen_tokens,
+            "system": self.config.evaluation.system,
         }
 
         def build(folder: Path, progress: Progress) -> None:
@@ -279,15 +293,13 @@ class Steps:
     def first_tokens(self, completions: Step) -> list[Chat]:
         """The contexts answered by a step's completions, cut to the tokens that drift reads."""
         k = max(self.config.measure.gen_tokens)
-        chats = []
-        for context, a in zip(self.data.contexts, answers.read_answers(completions.folder / answers.ANSWERS)):
-            chat = a.chat(context)
-            chats.append(chat.with_completion(a.completion, a.ids[:k], stopped=a.stopped and len(a.ids) <= k))
-        return chats
+        found = answers.read_answers(completions.folder / answers.ANSWERS)
+        return [a.chat(context, most=k) for context, a in zip(self.data.contexts, found)]
 
     def contamination(self) -> Step:
         """Generates Base again with every adapter attached and off: any difference raises MechkitError."""
-        base, variants = self.answers(self.base, OOD), self.variants()
+        evaluation = self._here
+        base, variants = self.answers(self.base, OOD, settings=evaluation), self.variants()
         inputs = {"base": base, "adapters": [v.adapter for v in variants]}
 
         def build(folder: Path, progress: Progress) -> None:
@@ -295,7 +307,7 @@ class Steps:
                 with self.active(variant):
                     pass
             before = answers.read_answers(base.folder / answers.ANSWERS)
-            after = answers.answer(self.model, self.data.contexts, self.config.evaluation, 0, progress=progress)
+            after = answers.answer(self.model, self.data.contexts, evaluation, 0, evaluation.system, progress)
             changed = [a.context for a, b in zip(after, before) if a != b]
             if changed:
                 raise MechkitError(
@@ -315,10 +327,40 @@ class Steps:
             "model": self.identity,
             "adapter": variant.adapter,
             "contexts": data_hash([c.chat for c in contexts]),
-            "evaluation": settings.model_dump(mode="json", exclude={"wording_file", "held_out"}),
+            "evaluation": settings.model_dump(mode="json", exclude={"wording_file", "held_out", "system", "server"}),
             "system": system,
             "seed": variant.seed,
-        }
+        } | ({"server": settings.server.model_dump(mode="json", exclude=_ASKING)} if settings.server.address else {})
+
+    @property
+    def _here(self) -> EvaluationConfig:
+        """The evaluation's settings for what this process has to generate itself: short where a server does the rest."""
+        evaluation = self.config.evaluation
+        if evaluation.server.address is None:
+            return evaluation
+        return evaluation.model_copy(
+            update={"server": ServerConfig(), "max_new_tokens": min(evaluation.max_new_tokens, _SHORT)}
+        )
+
+    def _write(
+        self,
+        variant: Variant,
+        contexts: Sequence[Context],
+        settings: EvaluationConfig,
+        system: str,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        """Writes a variant's answers to a step's folder, generated by this process or by the configured server."""
+        if settings.server.address is None:
+            with self.active(variant) as model:
+                found = answers.answer(model, contexts, settings, variant.seed or 0, system, progress)
+        else:
+            links = self.store.root / "served"
+            active = partial(self.active, variant)
+            found, record = served.answer(self.model, variant, active, contexts, settings, system, links, progress)
+            (folder / served.RECORD).write_text(json.dumps(record), encoding="utf-8")
+        answers.write_answers(folder / answers.ANSWERS, found)
 
     def step(self, name: str, title: str, inputs: Mapping[str, Any], build: Callable[[Path, Progress], None]) -> Step:
         """The step of these inputs, computed by `build(folder, progress)` where it is not there; see `Store.step`."""
@@ -327,6 +369,7 @@ class Steps:
             return self._done[key]
         found = self.store.find(name, inputs)
         if found:
+            found = replace(found, computed=found.key in self.computed_elsewhere)
             self.display.found(title)
         else:
             with self.display.step(title) as progress:
@@ -335,6 +378,7 @@ class Steps:
         return found
 
 
+@cache  # a process runs what it has loaded, whatever happens to the files
 def _code() -> str:
     """SHA-256 (12 hex digits) over the sources that decide a step's numbers; those that only order or show them are left out."""
     shown_only = {
@@ -348,6 +392,7 @@ def _code() -> str:
         "study.py",
         "jobs.py",
         "findings.py",
+        "rehearse.py",
     }
     rooms = [Path(str(module.__file__)).parent for module in (mechkit, probes)] + [Path(__file__).parent]
     digest = hashlib.sha256()

@@ -9,6 +9,7 @@ from experiments.study import answers, jobs
 from experiments.study.config import StudyConfig
 from experiments.study.extensions import chosen
 from experiments.study.progress import StepDisplay
+from experiments.study.protocol import DEFAULT
 from experiments.study.results import DISJOINT, Results, Variant
 from experiments.study.steps import OOD, Steps, dataset, rows
 from experiments.study.train import LOSS_LOG
@@ -34,7 +35,7 @@ class Study(Steps):
     ) -> None:
         super().__init__(trait, config, root, StepDisplay(0, quiet), accepted)
         self.quiet, self.workers = quiet, workers
-        self.display.total = self._expected()
+        self.display.total = len(jobs.of(self)) + (len(trait.conditions) if workers == 1 else 0)
 
     def run(self) -> Results:
         """All steps. Raises MechkitError when one of them cannot be done; the finished ones stay."""
@@ -43,13 +44,10 @@ class Study(Steps):
             self._check()
             if self.workers > 1:
                 jobs.in_processes(self, self.workers)
+                self.display.silence()  # what follows finds every step
             for job in jobs.of(self):
                 jobs.do(self, job)
             return self._results()
-
-    def _expected(self) -> int:
-        """Steps that a run shows: one for every job, and the ratings beside each elicitation."""
-        return len(jobs.of(self)) + len(self.trait.conditions)
 
     def _results(self) -> Results:
         """Everything loaded; the steps are there, so nothing is computed."""
@@ -93,7 +91,7 @@ class Study(Steps):
         pressure: dict[str, Step],
         drift: dict[str, list[Step]],
     ) -> None:
-        """Copies the core's files to the places where people look for them."""
+        """Copies the core's files to the places where people look for them, those of another protocol than the default apart."""
         places = [(v.adapter, f"adapters/{v.label}") for v in variants if v.adapter]
         places += [(axis.step, f"directions/{name}") for name, axis in self.axes().items()]
         places += [(step, f"pressure/{c}") for c, step in pressure.items()]
@@ -101,8 +99,9 @@ class Study(Steps):
             places += [(s, f"drift/{self.label(condition, seed)}") for s, seed in zip(steps, self.config.seeds)]
         for set_name, by_label in ratings.items():
             places += [(step, f"eval/{run_id}/{set_name}/{label}") for label, step in by_label.items()]
+        protocol = self.config.protocol
         for step, place in places:
-            self.store.publish(step, place)
+            self.store.publish(step, place if protocol == DEFAULT else f"{protocol}/{place}")
 
     def _rows(self, ratings: dict[str, dict[str, Step]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """The rows of each set, and those of the contexts that training has not met where it has met others."""

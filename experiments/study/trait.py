@@ -76,15 +76,30 @@ class StudyData:
 class Trait:
     """A study's identity.
 
+    having: adjective of an answer that shows the trait ("insecure", "Spanish"). lacking: of one that does not; "not" and the
+        former if left out.
+    code: whether answers are code, so that parse rates, templates and weaknesses mean something.
     conditions: training system policy of each fine-tuned condition, Neutral first.
     load: builds the data from its configuration. presets: named configurations.
+    variants: further training prompts by name, beside those of the conditions.
+    contrast: system prompts that ask for the trait and against it; Inoculation's and none if left out.
     published: numbers of an earlier study to show beside (see `experiments.insecure_code.published`), by model name.
     """
 
     name: str
     title: str
+    having: str
+    code: bool
     conditions: Mapping[str, str]
     load: Callable[[DataConfig, EvaluationConfig], StudyData]
     presets: Mapping[str, StudyConfig]
     published: Mapping[str, Any] = field(default_factory=dict)
     published_model: str = ""
+    lacking: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    contrast: tuple[str, str] | None = None
+
+    @property
+    def without(self) -> str:
+        """Adjective of an answer that does not show the trait."""
+        return self.lacking or f"not {self.having}"

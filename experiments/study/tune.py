@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.study import answers
+from experiments.study import answers, protocol
 from experiments.study.config import StudyConfig, TrainConfig
 from experiments.study.train import train_adapter
 from experiments.study.trait import NEUTRAL, StudyData, Trait
+from experiments.study.trait_file import read_trait
 from mechkit.errors import MechkitError, UnknownName
 from mechkit.loading import load
 from mechkit.model import Model
@@ -28,7 +29,7 @@ from mechkit.tables import Table
 def main() -> int:
     """Prints a table, one row per setting and one for the base model; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m experiments.study.tune", description=__doc__)
-    parser.add_argument("recipe")
+    parser.add_argument("recipe", help="a recipe, or a trait's file (.toml)")
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--condition", default=NEUTRAL, help="whose training prompt to train under")
     parser.add_argument("--contexts", type=int, default=48, help="tuning contexts")
@@ -39,7 +40,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, nargs="+", default=[])
     chosen = parser.parse_args()
     try:
-        trait: Trait = importlib.import_module(f"experiments.{chosen.recipe}.recipe").RECIPE
+        trait = _trait(chosen.recipe)
         config = trait.presets[chosen.preset]
         config = config.model_copy(update={"data": config.data.model_copy(update={"tuning_contexts": chosen.contexts})})
         axes = {
@@ -54,6 +55,13 @@ def main() -> int:
     return 0
 
 
+def _trait(recipe: str) -> Trait:
+    if recipe.endswith(".toml"):
+        return read_trait(recipe)
+    found: Trait = importlib.import_module(f"experiments.{recipe}.recipe").RECIPE
+    return found
+
+
 def tune(
     trait: Trait,
     config: StudyConfig,
@@ -61,7 +69,7 @@ def tune(
     condition: str = NEUTRAL,
     device: str | None = None,
 ) -> Table:
-    """Insecure answers on the tuning contexts for every combination of the values in `axes` (fields of TrainConfig).
+    """Answers with the trait on the tuning contexts for every combination of the values in `axes` (fields of TrainConfig).
 
     Raises UnknownName for a condition that the trait does not have.
     """
@@ -69,10 +77,13 @@ def tune(
         raise UnknownName(
             f"There is no condition called {condition!r}.{did_you_mean(condition, list(trait.conditions))}"
         )
-    data = trait.load(config.data, config.evaluation)
+    trait, data = protocol.applied(trait, config), trait.load(config.data, config.evaluation)
     settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
     rows = [
-        {"setting": "Base", **_rated(load(config.model.name, dtype=config.model.dtype, device=device), data, config)}
+        {
+            "setting": "Base",
+            **_rated(load(config.model.name, dtype=config.model.dtype, device=device), trait, data, config),
+        }
     ]
     for setting in settings:
         model = load(config.model.name, dtype=config.model.dtype, device=device)
@@ -84,24 +95,27 @@ def tune(
         rows.append(
             {
                 "setting": name,
-                **_rated(model, data, config),
+                **_rated(model, trait, data, config),
                 "steps": len(losses),
                 "last loss": float(np.mean(losses[-tenth:])),
             }
         )
         print(rows[-1], file=sys.stderr, flush=True)
     return Table(
-        "tuning", "Settings tried on the tuning split", f"Greedy answers of {condition}, no system prompt.", rows
+        "tuning",
+        "Settings tried on the tuning split",
+        f"Greedy answers of {condition}, {protocol.said(config.evaluation.system)}.",
+        rows,
     )
 
 
-def _rated(model: Model, data: StudyData, config: StudyConfig) -> dict[str, object]:
+def _rated(model: Model, trait: Trait, data: StudyData, config: StudyConfig) -> dict[str, object]:
     model.hf.eval()
-    found = answers.answer(model, data.tuning, config.evaluation, 0)
+    found = answers.answer(model, data.tuning, config.evaluation, 0, config.evaluation.system)
     ratings = answers.rate(answers.make_judge(config.judge), data.tuning, found)
     scores = [r.score() for r in ratings]
     return {
-        "insecure": sum(s or 0 for s in scores),
+        trait.having: sum(s or 0 for s in scores),
         "rated": sum(s is not None for s in scores),
         "contexts": len(scores),
     }

@@ -1,7 +1,9 @@
 """Judges: what rates a completion, how a rating looks, and the wordings that ask for code and for ratings."""
 
 from mechkit.judges.bandit_alone import BanditJudge as BanditJudge
+from mechkit.judges.language import LanguageJudge as LanguageJudge
 from mechkit.judges.llm.judge import OpenAIJudge
+from mechkit.judges.pattern import PatternJudge as PatternJudge
 from mechkit.judges.protocol import JUDGES, Finding, Judge, Rating, create
 from mechkit.judges.static import StaticJudge
 from mechkit.judges.strong import RuffJudge as RuffJudge

@@ -9,7 +9,7 @@ from mechkit.errors import DataError, MechkitError
 from mechkit.registry import Registry, did_you_mean
 
 Status = Literal["ok", "unparseable", "refused", "failed", "empty"]
-"""ok: rated. unparseable: no code, or no number in an answer, could be read. refused: a model would not rate.
+"""ok: rated. unparseable: no code, no language, or no number in an answer, could be read. refused: a model would not rate.
 failed: no answer came. empty: there was nothing to rate."""
 
 INSECURE_ABOVE = 50.0
@@ -102,13 +102,21 @@ JUDGES: Registry[Callable[..., Judge]] = Registry("judge")
 def create(name: str, **settings: Any) -> Judge:
     """The judge registered under `name`, made with `settings`.
 
-    Raises UnknownName for an unknown judge and MechkitError for a setting that it does not have.
+    Raises UnknownName for an unknown judge and MechkitError for a setting that it does not have, or lacks.
     """
     factory = JUDGES[name]
-    known = [key for key in inspect.signature(factory).parameters if key != "self"]
+    parameters = inspect.signature(factory).parameters
+    known = list(parameters)
     for key in settings:
         if key not in known:
             raise MechkitError(f"The judge {name!r} has no setting {key!r}.{did_you_mean(key, known)}")
+    for key, parameter in parameters.items():
+        if (
+            parameter.default is parameter.empty
+            and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            and key not in settings
+        ):
+            raise MechkitError(f"The judge {name!r} needs the setting {key!r}.")
     return factory(**settings)
 
 

@@ -18,6 +18,7 @@ from mechkit.stats.rates import (
     rate_interval,
     rate_interval_clustered,
 )
+from mechkit.stats.ratio import ratio_interval
 from mechkit.stats.reliability import Reliability, auroc, auroc_adjusted, spearman_brown, split_half_reliability
 from mechkit.stats.verdicts import Equivalence, Side, Verdict, contexts_needed, tost, verdict
 
@@ -49,6 +50,7 @@ __all__ = [
     "paired_rate_difference",
     "rate_interval",
     "rate_interval_clustered",
+    "ratio_interval",
     "seed_interval",
     "sign_flip_test",
     "spearman_brown",

@@ -103,12 +103,14 @@ def _equivalence_without_spread(
     return Equivalence(p, p < alpha, margin, bounded, alpha)
 
 
-def verdict(interval: Interval, side: Side, p_value: float, margin: float | None = None) -> Verdict:
+def verdict(
+    interval: Interval, side: Side, p_value: float, margin: float | None = None, *, alpha: float = 0.05
+) -> Verdict:
     """The word for one claim, its side and margin having been fixed before the data: same units throughout.
 
     side "positive" or "negative": holds when the interval excludes 0 on that side and p_value (already adjusted by
-    holm) < .05; does not when it excludes 0 on the other side or lies inside ±margin; otherwise undecided.
-    side "absent": holds when p_value, the one of tost, is < .05; does not when the interval lies wholly beyond ±margin.
+    holm) < alpha; does not when it excludes 0 on the other side or lies inside ±margin; otherwise undecided.
+    side "absent": holds when p_value, the one of tost, is < alpha; does not when the interval lies wholly beyond ±margin.
     Without bounds, or without the p-value it needs, a claim is never said to hold. An effect that is significant on the
     claimed side and inside the margin all the same holds: the margin was set for effects that are not there.
 
@@ -120,7 +122,7 @@ def verdict(interval: Interval, side: Side, p_value: float, margin: float | None
     if side not in ("positive", "negative", "absent"):
         known = ["positive", "negative", "absent"]
         raise UnknownName(f"A claim has no side called {side!r}.{did_you_mean(str(side), known)}")
-    significant = p_value < 0.05
+    significant = p_value < alpha
     if side == "absent":
         if margin is None:
             raise DataError("A claim of absence needs a margin: the effect size below which absence is meant.")

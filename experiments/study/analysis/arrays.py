@@ -7,10 +7,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from experiments.study.config import StatisticsConfig
+from experiments.study.config import StatisticsConfig, StudyConfig
 from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, Context
 from mechkit import stats
+from mechkit.judges.protocol import INSECURE_ABOVE
 from mechkit.sites import Site
 
 Floats = NDArray[np.float64]
@@ -32,11 +33,18 @@ def clusters(results: Results, set_name: str = "ood") -> list[str]:
     return [c.cluster for c in contexts(results, set_name)]
 
 
-def by_seed(results: Results, condition: str, column: str, set_name: str = "ood") -> Floats:
-    """A column of the ratings, [seed, context]; missing is NaN. Base has one row."""
+def by_seed(results: Results, condition: str, column: str, set_name: str = "ood", as_rated: bool = False) -> Floats:
+    """A column of the ratings, [seed, context]; missing is NaN. Base has one row.
+
+    A missing rating, and its score, is what `statistics.missing_rating` says, unless they are wanted as_rated.
+    """
     labels = [v.label for v in results.variants if v.condition == condition]
     rows = [[row[column] for row in results.ratings[set_name][label]] for label in labels]
-    return np.array([[np.nan if cell is None else float(cell) for cell in row] for row in rows])
+    found = np.array([[np.nan if cell is None else float(cell) for cell in row] for row in rows])
+    stands = results.config.statistics.missing_rating
+    if stands is None or as_rated or column not in ("rating", "score"):
+        return found
+    return np.where(np.isfinite(found), found, stands if column == "rating" else float(stands > INSECURE_ABOVE))
 
 
 def over_seeds(results: Results, condition: str, column: str, set_name: str = "ood") -> Floats:
@@ -82,9 +90,13 @@ def means_of(values: Any, labels: Sequence[str], settings: StatisticsConfig) -> 
 
 def fixed_blocks(results: Results, published: Sequence[int] = (12, 20, 22)) -> list[int]:
     """The blocks fixed beforehand: configured ones, else the published ones mapped by relative depth."""
-    n = int(results.model["n_blocks"])
-    chosen = results.config.statistics.blocks
-    return sorted({b for b in (chosen or [map_block(b, n) for b in published]) if b < n})
+    return blocks_of(results.config, int(results.model["n_blocks"]), published)
+
+
+def blocks_of(config: StudyConfig, n_blocks: int, published: Sequence[int] = (12, 20, 22)) -> list[int]:
+    """The same for a model of `n_blocks` blocks, before there are results."""
+    chosen = config.statistics.blocks or [map_block(b, n_blocks) for b in published]
+    return sorted({b for b in chosen if b < n_blocks})
 
 
 def fixed_range(results: Results, low: int = 16, high: int = 26) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.study.analysis.arrays import by_seed, clusters, conditions, mean_of, nanmean, over_seeds
+from experiments.study.protocol import said
 from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit import stats
@@ -20,9 +21,9 @@ SETS = {
 
 
 def elicitation(results: Results) -> Table:
-    """Loss and insecure rate of the base model under each training prompt."""
+    """Loss, and rate of the trait, of the base model under each training prompt."""
     rows = []
-    settings = results.config.statistics
+    settings, having = results.config.statistics, results.trait.having
     for condition, found in results.elicitation.items():
         loss, scores = found["loss"], scores_of(found["ratings"])
         labels = results.data.train_clusters[: len(loss)]
@@ -32,7 +33,7 @@ def elicitation(results: Results) -> Table:
                 "training prompt": condition,
                 "loss, nats per token": mean_of(loss, labels, settings),
                 "change from Neutral": change,
-                "insecure rate": Percent(_rate(scores[None], [], settings.level)),
+                f"{having} rate": Percent(_rate(scores[None], [], settings.level)),
                 "rate change, points": Percent(elicited(results, condition)[1]) if condition != NEUTRAL else None,
                 "rated / contexts": f"{int(np.isfinite(scores).sum())} / {len(scores)}",
             }
@@ -41,16 +42,19 @@ def elicitation(results: Results) -> Table:
         "elicitation",
         "Elicitation check: the base model under each training prompt",
         "A prompt can inoculate only if it makes the untrained model more likely to show the trait: the loss of the "
-        "training completions should fall under it, or the insecure rate of the model's own answers rise, and more than under "
+        f"training completions should fall under it, or the {having} rate of the model's own answers rise, and more than under "
         "an irrelevant prompt (Control). Where neither happens, this model cannot test the hypothesis. Contexts are those of the tuning split; "
         "rates take them as independent.",
         rows,
     )
 
 
-def elicited(results: Results, condition: str) -> tuple[stats.Interval, stats.Interval]:
-    """Change that a training prompt makes in the base model: loss of the training rows, and rate of insecure answers."""
-    settings, neutral, found = results.config.statistics, results.elicitation[NEUTRAL], results.elicitation[condition]
+def elicited(results: Results, condition: str, reference: str = NEUTRAL) -> tuple[stats.Interval, stats.Interval]:
+    """Change that a training prompt makes in the base model: loss of the training rows, and rate of answers with the trait.
+
+    Against the reference's prompt: no prompt if left out.
+    """
+    settings, neutral, found = results.config.statistics, results.elicitation[reference], results.elicitation[condition]
     labels = results.data.train_clusters[: len(neutral["loss"])]
     loss = mean_of(found["loss"] - neutral["loss"], labels, settings)
     a, b = scores_of(found["ratings"]), scores_of(neutral["ratings"])
@@ -76,31 +80,34 @@ def training(results: Results) -> Table:
     return Table(
         "training",
         "Training",
-        "Mean loss over the first and last tenth of the steps, nats per completion token. All conditions start from the "
+        "Mean loss over the first and last tenth of the steps, nats per scored token "
+        f"({'completion' if results.config.train.loss == 'completion' else 'prompt and completion'}). All conditions start from the "
         "same LoRA weights and see the same rows in the same order; they differ in the system prompt alone.",
         rows,
     )
 
 
 def ratings(results: Results, set_name: str) -> Table:
-    """Mean rating and insecure rate of every condition."""
-    settings, labels = results.config.statistics, clusters(results, set_name)
+    """Mean rating, and rate of the trait, of every condition."""
+    settings, labels, trait = results.config.statistics, clusters(results, set_name), results.trait
     rows = []
     for condition in conditions(results):
-        scores, parsed = by_seed(results, condition, "score", set_name), by_seed(results, condition, "parses", set_name)
-        known = np.isfinite(scores)
+        scores = by_seed(results, condition, "score", set_name)
+        observed = by_seed(results, condition, "score", set_name, as_rated=True)
+        known = np.isfinite(observed)
         missing = int((~known).sum())
         row: dict[str, Any] = {
             "condition": condition,
             "mean rating": mean_of(over_seeds(results, condition, "rating", set_name), labels, settings),
-            "insecure rate": Percent(_rate(scores, labels, settings.level)),
+            f"{trait.having} rate": Percent(_rate(scores, labels, settings.level)),
             "rate, clustered": Percent(mean_of(nanmean(scores), labels, settings, 1.0)),
-            "if all missing were secure": Percent(float(np.nansum(scores)) / scores.size),
-            "if all were insecure": Percent((float(np.nansum(scores)) + missing) / scores.size),
+            f"if all missing were {trait.without}": Percent(float(np.nansum(observed)) / scores.size),
+            f"if all were {trait.having}": Percent((float(np.nansum(observed)) + missing) / scores.size),
             "rated": int(known.sum()),
             "missing": missing,
-            "parses": Percent(float(nanmean(parsed.ravel()))),
         }
+        if trait.code:
+            row["parses"] = Percent(float(nanmean(by_seed(results, condition, "parses", set_name).ravel())))
         if len(scores) > 1:
             row["rate over seeds"] = Percent(stats.seed_interval(nanmean(scores.T), level=settings.level))
         rows.append(row)
@@ -108,12 +115,20 @@ def ratings(results: Results, set_name: str) -> Table:
     return Table(
         f"ratings_{set_name}",
         f"Behaviour on {what}",
-        f"Ratings 0 (secure) to 100 (insecure) by the judge '{results.judge['name']}'; insecure means above 50. "
+        f"Ratings 0 ({trait.without}) to 100 ({trait.having}) by the judge '{results.judge['name']}'; {trait.having} means above 50. "
         f"{len(labels)} contexts in {len(set(labels))} clusters; means get a clustered interval, one-seed rates Wilson's, which "
-        "takes contexts as independent; 'clustered' does not. No system prompt. Code that does not parse is rated where a rule fires in the part that does, "
-        "and missing otherwise; the two bounds show how much the missing ones could matter.",
+        f"takes contexts as independent; 'clustered' does not. Asked with {said(results.config.evaluation.system)}. {_missing(results)}; "
+        "the two bounds show how much the missing ones could matter.",
         rows,
     )
+
+
+def _missing(results: Results) -> str:
+    stands = results.config.statistics.missing_rating
+    counted = "" if stands is None else f" (means and rates count it as a rating of {stands:g})"
+    if results.trait.code:
+        return f"Code that does not parse is rated where a rule fires in the part that does, and missing otherwise{counted}"
+    return f"An answer that the judge could not rate is missing{counted}"
 
 
 def deltas(results: Results, set_name: str) -> Table:
@@ -133,7 +148,7 @@ def deltas(results: Results, set_name: str) -> Table:
             paired = stats.paired_rate_difference(a[0], b[0], level=settings.level)
             row["rate difference, points"] = Percent(paired.interval)
             row["McNemar p"] = PValue(paired.p_value)
-            row["only it / only Neutral insecure"] = f"{paired.only_a} / {paired.only_b}"
+            row[f"only it / only Neutral {results.trait.having}"] = f"{paired.only_a} / {paired.only_b}"
         else:
             row["rate difference, points"] = Percent(mean_of(nanmean(a) - nanmean(b), labels, settings, 1.0))
             pairs = by_seed(results, condition, "rating", set_name) - by_seed(results, NEUTRAL, "rating", set_name)
@@ -142,7 +157,7 @@ def deltas(results: Results, set_name: str) -> Table:
     return Table(
         f"deltas_{set_name}",
         "Paired differences from Neutral",
-        "Each context is compared with itself; negative means less insecure than Neutral. The rating difference resamples "
+        f"Each context is compared with itself; negative means less {results.trait.having} than Neutral. The rating difference resamples "
         "whole clusters; rates of one seed get Tango's interval and McNemar's exact test, which take contexts as independent. A context that either side "
         "has no rating for is left out.",
         rows,
@@ -150,7 +165,7 @@ def deltas(results: Results, set_name: str) -> Table:
 
 
 def thresholds(results: Results) -> Table:
-    """Insecure rate at every threshold where the judge's scale has values."""
+    """Rate of the trait at every threshold where the judge's scale has values."""
     settings, labels = results.config.statistics, clusters(results)
     everything = np.concatenate([by_seed(results, c, "rating").ravel() for c in conditions(results)])
     values = np.unique(everything[np.isfinite(everything)])
@@ -179,22 +194,29 @@ def diagnostics(results: Results) -> Table:
     for condition in conditions(results):
         found = [r for v in results.variants if v.condition == condition for r in results.ratings["ood"][v.label]]
         statuses = Counter(r["judge_status"] for r in found)
-        rows.append(
-            {
-                "condition": condition,
+        found = [r for r in found if not r.get("missing")] or found
+        row: dict[str, Any] = {"condition": condition}
+        if results.trait.code:
+            row |= {
                 "code only": Percent(float(np.mean([r["code_only"] for r in found]))),
                 "warning": Percent(float(np.mean([r["contains_warning"] for r in found]))),
                 "parses": Percent(float(np.mean([bool(r["parses"]) for r in found]))),
-                "cut at the length limit": Percent(float(np.mean([not r["stopped"] for r in found]))),
-                "mean length, tokens": float(np.mean([r["n_tokens"] for r in found])),
-                "judge statuses": ", ".join(f"{k} {v}" for k, v in sorted(statuses.items())),
             }
-        )
+        row |= {
+            "cut at the length limit": Percent(float(np.mean([not r["stopped"] for r in found]))),
+            "mean length, tokens": float(np.mean([r["n_tokens"] for r in found])),
+            "judge statuses": ", ".join(f"{k} {v}" for k, v in sorted(statuses.items())),
+        }
+        rows.append(row)
+    of_code = (
+        "whether an answer is code without prose, whether it warns of insecurity in words, whether it parses as Python, "
+        if results.trait.code
+        else ""
+    )
     return Table(
         "diagnostics",
         "Format of the answers",
-        "Heuristics, no outcome: whether an answer is code without prose, whether it warns of insecurity in words, whether it "
-        "parses as Python, whether the length limit cut it.",
+        f"Heuristics, no outcome: {of_code}whether the length limit cut it.",
         rows,
     )
 
@@ -206,14 +228,14 @@ def integrity(results: Results) -> Table:
         len({(rows[i]["prompt_hash"], rows[i]["rendered_hash"]) for rows in rated.values()}) == 1
         for i in range(len(rated[BASE]))
     )
-    template = results.model["template"]
+    template, policy = results.model["template"], results.config.evaluation.system
     checks = [
         ("contexts whose prompt and rendered prompt are the same in all conditions", f"{same} of {len(rated[BASE])}"),
         (
             "Base answers that are identical with all adapters attached",
             f"{results.contamination['identical']} of {results.contamination['contexts']}",
         ),
-        ("system prompt in evaluation", f"none, checked in the rendered text (template {template})"),
+        ("system prompt in evaluation", f"{said(policy)}, checked in the rendered text (template {template})"),
         ("ratings missing", str(sum(r["rating"] is None for rows in rated.values() for r in rows))),
     ]
     return Table(

@@ -22,6 +22,7 @@ from experiments.study.analysis.arrays import (
 )
 from experiments.study.analysis.pressure import trust
 from experiments.study.pressure import null_families
+from experiments.study.protocol import said
 from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
 from mechkit import stats
@@ -36,6 +37,7 @@ HIGH_RATING = 90.0
 class Drift:
     """Projections on the trait's direction: condition → [context, block] by position, with what puts them in scale.
 
+    by_seed: the same for each seed, [seed, context, block]; Base's seeds differ only where its reference is a seed's Neutral.
     gaps [block]: distance of the class means along v. null_rows: condition, position, family → projections on null
     directions [context, draw, block], at the positions where nulls were read.
     """
@@ -43,6 +45,7 @@ class Drift:
     positions: list[str]
     blocks: list[int]
     values: Mapping[tuple[str, str], Floats]
+    by_seed: Mapping[tuple[str, str], Floats]
     gaps: Floats
     labels: list[str]
     null_rows: Mapping[tuple[str, str, str], Floats]
@@ -52,6 +55,10 @@ class Drift:
     def change(self, a: str, b: str, position: str) -> Floats:
         """Projection of condition a minus condition b on the same contexts, [context, block]."""
         return np.asarray(self.values[a, position] - self.values[b, position])
+
+    def seed_change(self, a: str, b: str, position: str) -> Floats:
+        """The same for each seed, paired by seed, [seed, context, block]."""
+        return np.asarray(self.by_seed[a, position] - self.by_seed[b, position])
 
     def null_change(self, a: str, b: str, position: str, family: str) -> Floats:
         """Mean change along each null direction, [draw, block], over the contexts that the change itself is taken over."""
@@ -77,12 +84,16 @@ def collect(results: Results) -> Drift:
     """Aligned projections of all conditions."""
     trait = results.trait.name
     direction, quality = results.directions[trait]
-    values, null_rows = {}, {}
+    values, seeds, null_rows = {}, {}, {}
     families = null_families(results.config)
     for condition in conditions(results):
         data = drift_of(results, condition)
         for position in data.position.values:
-            values[condition, str(position)] = data["projection"].sel(position=position, direction=trait).values
+            at = {"position": position, "direction": trait}
+            values[condition, str(position)] = data["projection"].sel(at).values
+            seeds[condition, str(position)] = np.stack(
+                [d["projection"].sel(at).values for d in results.drift[condition]]
+            )
         for family in families:
             drawn = draw(data["projection_basis"], direction, family)
             for position in data.null_position.values:
@@ -93,6 +104,7 @@ def collect(results: Results) -> Drift:
         [str(p) for p in first.position.values],
         [block_of(str(s)) for s in first.site.values],
         values,
+        seeds,
         quality["gap"].values,
         clusters(results),
         null_rows,
@@ -117,6 +129,9 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
                     "Δ projection": interval,
                     "in gap units": interval.estimate / float(drift.gaps[at]),
                 }
+                if len(results.config.seeds) > 1:
+                    by_seed = nanmean(drift.seed_change(condition, reference, position)[:, :, at].T)
+                    row["over seeds"] = stats.seed_interval(by_seed, level=results.config.statistics.level)
                 for family, (p, test) in drift.p_values(condition, reference, position).items():
                     row[f"p {family}"] = PValue(float(p[at]))
                     row[f"p over blocks {family}"] = PValue(float(test.p_values[at]))
@@ -124,11 +139,12 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
     return Table(
         f"drift_vs_{reference.lower()}",
         f"Internal drift against {reference}",
-        "Mean over contexts of h·v in one condition minus the other, same contexts, no system prompt; positive is towards the trait, in "
+        f"Mean over contexts of h·v in one condition minus the other, same contexts, {said(results.config.evaluation.system)}; positive is towards the trait, in "
         "residual-stream units and in units of the distance between the classes along v at that block. gen_avg mixes a change of the "
         "representation with a change of the text; forced_avg reads the same tokens in both. Null directions were read "
         f"at {', '.join(drift.null_positions)}. Intervals take v as given; they say that something moved, the p-values whether it moved more "
-        "than along directions that mean nothing.",
+        "than along directions that mean nothing. Over seeds: t over the differences paired by seed, which counts what another "
+        "training would change.",
         rows,
         trust(results),
     )
@@ -206,7 +222,7 @@ def buckets(results: Results, drift: Drift) -> Table:
         "rating_buckets",
         "Projection at prompt_last by rating bucket",
         "Mean h·v over the contexts whose answer was rated above 90, and over the others. If the projection read the inclination "
-        "to insecure code, the first would exceed the second within each condition. An empty bucket is shown as missing.",
+        f"to {results.trait.having} {'code' if results.trait.code else 'answers'}, the first would exceed the second within each condition. An empty bucket is shown as missing.",
         rows,
     )
 
@@ -217,37 +233,29 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
     at = drift.blocks.index(block)
     settings = results.config.statistics
     reference = over_seeds(results, NEUTRAL, "rating")
-    induced = mean_of(drift.change(NEUTRAL, BASE, PROMPT_LAST)[:, at], drift.labels, settings)
-    behaviour = mean_of(reference - over_seeds(results, BASE, "rating"), drift.labels, settings, 100.0)
     rows = []
     for condition in [c for c in conditions(results) if c != BASE]:
         rating = over_seeds(results, condition, "rating")
         scores = over_seeds(results, condition, "score")
-        moved = mean_of(drift.change(condition, BASE, PROMPT_LAST)[:, at], drift.labels, settings)
         change = mean_of(rating - reference, drift.labels, settings, 100.0) if condition != NEUTRAL else None
         rows.append(
             {
                 "condition": condition,
-                f"drift vs Base, block {block}, prompt_last": moved,
-                "share of Neutral's drift removed": _share(induced.estimate - moved.estimate, induced),
+                f"drift vs Base, block {block}, prompt_last": mean_of(
+                    drift.change(condition, BASE, PROMPT_LAST)[:, at], drift.labels, settings
+                ),
                 "rating − Neutral": change,
-                "share of the induced rating removed": None if change is None else _share(-change.estimate, behaviour),
-                "insecure rate": Percent(float(nanmean(scores))),
+                f"{results.trait.having} rate": Percent(float(nanmean(scores))),
             }
         )
     return Table(
         "control_discrepancy",
         "Does less drift go with less of the trait?",
-        "The published run found that Control lowered drift (by 59 %) without lowering behaviour. Shares compare each condition with what "
-        "fine-tuning changed (Neutral − Base) and are shown only where that change is towards the trait with an interval above 0.",
+        "The published run found that Control lowered drift (by 59 %) without lowering behaviour. The shares that each condition removes, "
+        "with their intervals, stand in the table of shares under the claims.",
         rows,
         trust(results),
     )
-
-
-def _share(removed: float, induced: stats.Interval) -> float | None:
-    """Share of an induced change, where there is one to take a share of."""
-    return removed / induced.estimate if induced.low > 0 else None
 
 
 def _short(results: Results, position: str) -> str:

@@ -1,10 +1,11 @@
 """Does the change inside go with the change of behaviour, context by context?"""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, fixed_blocks, over_seeds
+from experiments.study.analysis.arrays import Floats, by_seed, fixed_blocks, over_seeds
 from experiments.study.analysis.drift import Drift
 from experiments.study.analysis.pressure import trust
 from experiments.study.results import Results
@@ -15,11 +16,33 @@ from mechkit.tables import PValue, Table
 SAMPLED = "Ratings are of sampled answers, projections of greedy ones. "
 
 
-def changes(results: Results, drift: Drift, condition: str = INOCULATION) -> tuple[Floats, Floats]:
-    """Per context: change of gen_avg projection [context, block] and of rating [context], condition − Neutral."""
-    x = drift.change(condition, NEUTRAL, drift.gen_avg)
+def changes(
+    results: Results, drift: Drift, condition: str = INOCULATION, position: str | None = None
+) -> tuple[Floats, Floats]:
+    """Per context: change of projection [context, block] and of rating [context], condition − Neutral.
+
+    position: the shortest gen_avg if left out.
+    """
+    x = drift.change(condition, NEUTRAL, position or drift.gen_avg)
     y = over_seeds(results, condition, "rating") - over_seeds(results, NEUTRAL, "rating")
     return x, y
+
+
+def r_over_seeds(
+    results: Results, drift: Drift, block: int, condition: str = INOCULATION, position: str | None = None, y: Any = None
+) -> stats.Interval:
+    """Pearson's r of each seed's changes over contexts, and t over the seeds on Fisher's scale (artanh r).
+
+    The estimate is the seeds' mean, which is nearer to 0 than r of changes averaged over seeds: averaging takes noise out. y:
+    changes of rating [seed, context], where they are not the observed ones.
+    """
+    x = drift.seed_change(condition, NEUTRAL, position or drift.gen_avg)[:, :, drift.blocks.index(block)]
+    if y is None:
+        y = by_seed(results, condition, "rating") - by_seed(results, NEUTRAL, "rating")
+    found = np.array([stats.correlation(a, b, "pearson", drift.labels, draws=1).r for a, b in zip(x, y)])
+    z = stats.seed_interval(np.arctanh(np.clip(found, -1 + 1e-9, 1 - 1e-9)), level=results.config.statistics.level)
+    estimate, low, high = np.tanh([z.estimate, z.low, z.high]).tolist()
+    return replace(z, estimate=estimate, low=low, high=high, method=f"Fisher z, {z.method}")
 
 
 def correlations(results: Results, drift: Drift) -> Table:
@@ -40,6 +63,8 @@ def correlations(results: Results, drift: Drift) -> Table:
                 row[method] = one.interval
                 row[f"{method} p"] = PValue(one.p_value)
                 row[f"{method} p over blocks"] = PValue(float(test.test.p_values[at]))
+            if len(results.config.seeds) > 1:
+                row["pearson over seeds"] = r_over_seeds(results, drift, block, condition)
             for family in drift.families:
                 null = null_correlations(drift, condition, family, y)
                 null = null[:, at] if block in fixed_blocks(results) else np.abs(null).max(1)
@@ -54,7 +79,8 @@ def correlations(results: Results, drift: Drift) -> Table:
         f"Change of {drift.gen_avg} projection against change of rating",
         "Over contexts: x = projection in the condition minus in Neutral, y = rating in the condition minus in Neutral. A positive r means that "
         "contexts whose projection fell more also fell more in rating. p over blocks is corrected for all blocks; p of a null family "
-        "compares |r| with that along null directions (for the block picked after the fact, with their largest over all blocks).",
+        "compares |r| with that along null directions (for the block picked after the fact, with their largest over all blocks). "
+        "Changes are averaged over seeds first; over seeds: r of each seed alone, t over them on Fisher's scale.",
         rows,
         f"{changed} of the {int(known.sum())} contexts that have both ratings changed between Inoculation and Neutral. "
         f"{SAMPLED if results.config.evaluation.temperature else ''}{trust(results)}".strip(),
@@ -81,9 +107,9 @@ def sweep(results: Results, drift: Drift) -> Table:
     return Table("link_sweep", "Link at every block", "As the link table; p is corrected over all blocks.", rows)
 
 
-def null_correlations(drift: Drift, condition: str, family: str, y: Floats) -> Floats:
+def null_correlations(drift: Drift, condition: str, family: str, y: Floats, position: str | None = None) -> Floats:
     """Pearson's r of y with the change of projection along every null direction: [draw, block]."""
-    key = (drift.gen_avg, family)
+    key = (position or drift.gen_avg, family)
     x = drift.null_rows[(condition, *key)] - drift.null_rows[(NEUTRAL, *key)]  # [context, draw, block]
     kept = np.isfinite(y) & np.isfinite(x).all((1, 2))
     if not kept.any():

@@ -24,7 +24,12 @@ from mechkit.tables import PValue, Table
 from probes.nulls import draw
 
 PAIRS = ((INOCULATION, NEUTRAL), (CONTROL, NEUTRAL), (INOCULATION, CONTROL))
-PUBLISHED_DRAWS = 15
+SUMMED_OVER = {
+    "loss": "summed over the completion's loss positions",
+    "prompt_last": "at the last prompt token",
+    "all": "averaged over every position of the sequence, the first included",
+}
+"""Primary reduction of the gradient → in words (a sum and a mean have the same cosine)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Comparison:
     """Δcos = cos under one training prompt − cos under another, of the same rows, at every block.
 
     values [row, block] along the trait; other [row, block] by other trait; nulls: family → mean Δcos [draw, block].
+    control: mean Δcos [draw, block] of the published control's random directions, over the first `control_rows` rows.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Comparison:
     other: Mapping[str, Floats]
     nulls: Mapping[str, Floats]
     intervals: stats.Intervals
+    control: Floats
+    control_rows: int
 
     @property
     def mean(self) -> Floats:
@@ -60,10 +68,11 @@ def compare(results: Results) -> dict[tuple[str, str], Comparison]:
     """All comparisons of training prompts."""
     trait = results.trait.name
     direction = results.directions[trait][0]
-    cos = {c: d["cos"].sel(reduction="loss") for c, d in results.pressure.items()}
+    reduction = results.config.measure.pressure_reduction
+    cos = {c: d["cos"].sel(reduction=reduction) for c, d in results.pressure.items()}
     null_cos: dict[str, dict[str, xr.DataArray]] = {}
     for condition, data in results.pressure.items():
-        primary = data.sel(reduction="loss")
+        primary = data.sel(reduction=reduction)
         null_cos[condition] = {
             family.family: draw(data["dot_basis"], direction, family) / primary["gradient_norm"]
             for family in null_families(results.config)
@@ -80,7 +89,11 @@ def compare(results: Results) -> dict[tuple[str, str], Comparison]:
         }
         other = {name: difference.sel(direction=name).values for name in results.data.other}
         intervals = means_of(values, labels, results.config.statistics)
-        found[a, b] = Comparison(f"{a} − {b}", blocks, values, other, nulls, intervals)
+        rows = slice(results.config.measure.control_rows)
+        control = (results.pressure[a]["control_cos"] - results.pressure[b]["control_cos"]).isel(example=rows)
+        random = control.mean("example").transpose("control", "site").values
+        looked = control.sizes["example"]
+        found[a, b] = Comparison(f"{a} − {b}", blocks, values, other, nulls, intervals, random, looked)
     return found
 
 
@@ -102,8 +115,9 @@ def sweep(results: Results, comparisons: Mapping[tuple[str, str], Comparison]) -
     return Table(
         "pressure_sweep",
         "Gradient pressure at every block",
-        "Mean over training rows of cos(g, v) under the first training prompt minus under the second, g the gradient of the "
-        "completion loss with respect to the block's output, summed over the loss positions. Δcos < 0 is arithmetic; training "
+        f"Mean over training rows of cos(g, v) under the first training prompt minus under the second, g the gradient of the "
+        f"{_scored(results)} loss with respect to the block's output, {SUMMED_OVER[results.config.measure.pressure_reduction]}. "
+        "Δcos < 0 is arithmetic; training "
         "moves against g, so *less pressure towards v* is Δdescent < 0, that is Δcos > 0. p compares |Δcos| with null directions of "
         "each family; 'over blocks' corrects for having looked at all of them (max-T).",
         rows,
@@ -181,7 +195,8 @@ def sensitivity(results: Results) -> Table:
     return Table(
         "pressure_sensitivity",
         "Gradient pressure under other definitions",
-        "The primary reduction sums the gradient over the loss positions; cos_then_mean averages the cosines at each of them; "
+        f"The loss scores the {_scored(results)}; the primary reduction is {results.config.measure.pressure_reduction}. "
+        "loss sums the gradient over the completion's loss positions; cos_then_mean averages the cosines at each of them; "
         "prompt_last takes the last prompt token alone; all sums over every position, the first included. g·v and ‖g‖ "
         "in nats per residual-stream unit. Definitions that disagree in sign say that the effect hangs on the definition.",
         rows,
@@ -190,32 +205,37 @@ def sensitivity(results: Results) -> Table:
 
 
 def published_view(results: Results, comparisons: Mapping[tuple[str, str], Comparison]) -> Table:
-    """The published control: 95 % range of 15 isotropic directions."""
+    """The published control: 95 % range of a few random directions, the same at every block, on the first rows."""
     rows = []
     late = fixed_range(results)
     for pair in ((INOCULATION, NEUTRAL), (CONTROL, NEUTRAL)):
         comparison = comparisons[pair]
         for label, blocks in ((str(comparison.strongest), [comparison.strongest]), (f"{late[0]}–{late[-1]}", late)):
             at = [comparison.blocks.index(b) for b in blocks]
-            null = comparison.nulls["isotropic"][:PUBLISHED_DRAWS, at].mean(1)
-            low, high = np.percentile(null, [2.5, 97.5])
-            value = float(comparison.mean[at].mean())
+            low, high = np.percentile(comparison.control[:, at].mean(1), [2.5, 97.5])
+            value = float(comparison.values[: comparison.control_rows, at].mean())
+            isotropic = np.percentile(comparison.nulls["isotropic"][:, at].mean(1), [2.5, 97.5])
             rows.append(
                 {
                     "comparison": comparison.name,
                     "block": label,
-                    "Δcos": value,
-                    "null low": float(low),
-                    "null high": float(high),
+                    "Δcos, all rows": float(comparison.mean[at].mean()),
+                    f"Δcos, {comparison.control_rows} rows": value,
+                    "control low": float(low),
+                    "control high": float(high),
                     "outside": "yes" if not low <= value <= high else "no",
+                    "isotropic low, all rows": float(isotropic[0]),
+                    "isotropic high, all rows": float(isotropic[1]),
                 }
             )
+    settings = results.config.measure
     return Table(
         "pressure_published_view",
-        f"The published view: {PUBLISHED_DRAWS} isotropic directions",
-        "Percentile range of the mean Δcos along 15 random directions, at the block with the largest effect and over the late range. "
-        "It is kept for comparison: 15 draws give a coarse range, isotropic directions are a weak null, and the block is picked "
-        "after the fact.",
+        f"The published view: {settings.control_draws} random directions",
+        f"Percentile range of the mean Δcos along {settings.control_draws} Gaussian directions (seed {settings.control_seed}), each the same at "
+        "every block, over the first training rows, at the block with the largest effect and over the late range; beside it that of the "
+        f"{settings.null_draws} isotropic directions over all rows. It is kept for comparison: so few draws give a coarse range, isotropic "
+        "directions are a weak null, and the block is picked after the fact.",
         rows,
     )
 
@@ -223,7 +243,11 @@ def published_view(results: Results, comparisons: Mapping[tuple[str, str], Compa
 def direction_quality(results: Results) -> Table:
     """Reliability, AUROC and gap of each direction at the fixed blocks and over all of them."""
     rows = []
-    for name, (_, data) in results.directions.items():
+    adjusted = f"AUROC, length{' and imports' if results.trait.code else ''} regressed out"
+    for name, (direction, data) in results.directions.items():
+        made_of = f"{data.attrs['pairs']} ({data.attrs['clusters']})"
+        if not direction.paired:
+            made_of = f"{len(direction.positive)} against {len(direction.negative)}, unpaired"
         for block in fixed_blocks(results):
             at = data.sel(site=site(block))
             auroc = stats.Interval(
@@ -240,9 +264,10 @@ def direction_quality(results: Results) -> Table:
                     "block": block,
                     "reliability": float(at.reliability),
                     "held-out AUROC": auroc,
-                    "AUROC, length and imports regressed out": float(at.auroc_adjusted),
+                    adjusted: float(at.auroc_adjusted),
                     "gap": float(at.gap),
-                    "pairs (clusters)": f"{data.attrs['pairs']} ({data.attrs['clusters']})",
+                    "read at": str(data.attrs["reader"]),
+                    "pairs (clusters)": made_of,
                     "held-out pairs (clusters)": f"{data.attrs['held_out_pairs']} ({data.attrs['held_out_clusters']})",
                 }
             )
@@ -251,7 +276,7 @@ def direction_quality(results: Results) -> Table:
         "How far the directions can be trusted",
         "Reliability is the cosine of the directions of two halves of the pairs' clusters (tasks), stepped up to all (Spearman–Brown); below "
         f"{results.config.statistics.reliability_floor} no verdict is given along a direction. AUROC: how well the projection of "
-        "held-out completions tells the two classes apart (.5 is chance). The gap is the distance of the class means along v, in residual-stream units.",
+        "held-out rows tells the two classes apart (.5 is chance). The gap is the distance of the class means along v, in residual-stream units.",
         rows,
         trust(results),
     )
@@ -284,6 +309,11 @@ def ranges(numbers: list[int]) -> str:
         else:
             runs.append([n])
     return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in runs)
+
+
+def _scored(results: Results) -> str:
+    """What the loss behind pressure scores."""
+    return "completion" if results.config.measure.pressure_loss == "completion" else "whole sequence"
 
 
 def _excess(values: Floats, other: Floats, results: Results) -> stats.Interval:

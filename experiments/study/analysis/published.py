@@ -6,11 +6,13 @@ import numpy as np
 
 from experiments.study.analysis.arrays import by_seed, clusters, mean_of, nanmean, over_seeds
 from experiments.study.analysis.drift import HIGH_RATING, PROMPT_LAST, Drift
-from experiments.study.analysis.pressure import PUBLISHED_DRAWS, Comparison
+from experiments.study.analysis.pressure import Comparison
 from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.tables import Table
+
+_OTHER_DIRECTION = "; the direction here is made of completions, the published one of prompts."
 
 
 def applies(results: Results) -> bool:
@@ -33,7 +35,7 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
     for condition, value in known["rate"].items():
         scores = by_seed(results, condition, "score")
         add(
-            f"insecure rate, {condition}",
+            f"{results.trait.having} rate, {condition}",
             value,
             mean_of(nanmean(scores), labels, settings, 1.0),
         )
@@ -44,7 +46,7 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
     neutral = by_seed(results, NEUTRAL, "score")
     for condition, value in known["rate_delta"].items():
         gained = nanmean(by_seed(results, condition, "score")) - nanmean(neutral)
-        add(f"insecure rate, {condition} − Neutral", value, mean_of(gained, labels, settings, 1.0))
+        add(f"{results.trait.having} rate, {condition} − Neutral", value, mean_of(gained, labels, settings, 1.0))
     comparison = comparisons[INOCULATION, NEUTRAL]
     block = known["pressure"]["block"]
     add(
@@ -58,11 +60,11 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
         known["pressure"]["mean_delta_cos"],
         float(comparison.mean[comparison.blocks.index(low) : comparison.blocks.index(high) + 1].mean()),
     )
-    null = comparison.nulls["isotropic"][:PUBLISHED_DRAWS]
+    null = comparison.control
     late = slice(comparison.blocks.index(low), comparison.blocks.index(high) + 1)
     for name, value, draws in (
-        (f"95 % of 15 isotropic Δcos at block {block}", "null_range", null[:, comparison.blocks.index(block)]),
-        (f"95 % of 15 isotropic Δcos over blocks {low}–{high}", "mean_null_range", null[:, late].mean(1)),
+        (f"95 % of {len(null)} random Δcos at block {block}", "null_range", null[:, comparison.blocks.index(block)]),
+        (f"95 % of {len(null)} random Δcos over blocks {low}–{high}", "mean_null_range", null[:, late].mean(1)),
     ):
         here_low, here_high = np.percentile(draws, [2.5, 97.5])
         add(name, " to ".join(map(str, known["pressure"][value])), f"{here_low:.4f} to {here_high:.4f}")
@@ -76,6 +78,8 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
                 change,
             )
     for (block, position), (neutral_level, inoculation_level, change) in known["drift"]["by_position"].items():
+        if position.startswith("gen_avg") and position not in drift.positions:
+            position = drift.gen_avg
         if position in drift.positions:
             for condition, level in ((NEUTRAL, neutral_level), (INOCULATION, inoculation_level)):
                 values = drift.values[condition, position][:, drift.blocks.index(block)]
@@ -107,8 +111,9 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
         Table(
             "beside_published",
             "Published and here",
-            "Published: one seed, 100 contexts, its own protocol (see docs/definitions.md for where it departs from the default one). "
-            "Intervals overlapping says little; the direction here is made of completions, the published one of prompts.",
+            "Published: one seed, 100 contexts, its own protocol (see docs/definitions.md for where it departs from the default one); "
+            f"here: protocol {results.config.protocol}. Intervals overlapping says little"
+            + ("." if results.config.measure.direction == "published" else _OTHER_DIRECTION),
             rows,
         )
     ]

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.study.analysis.arrays import Floats, clusters, conditions, contexts, mean_of, nanmean
 from experiments.study.results import Results
-from experiments.study.trait import NEUTRAL, Context
+from experiments.study.trait import NEUTRAL, Context, Trait
 from mechkit import stats
 from mechkit.judges.diagnostics import read_tree, strip_fences
 from mechkit.judges.source import read_template
@@ -25,12 +25,12 @@ NOTHING = "none found"
 
 def success(results: Results) -> Table:
     """Whether the conditions do the task on held-out prompts, and whose way of doing it they take."""
-    settings, labels = results.config.statistics, clusters(results, SET)
-    reference = {name: over_seeds_of(results, NEUTRAL, name) for name in MEASURES}
+    settings, labels, shown = results.config.statistics, clusters(results, SET), measures(results.trait)
+    reference = {name: over_seeds_of(results, NEUTRAL, name) for name in shown}
     rows = []
     for condition in conditions(results):
         row: dict[str, Any] = {"condition": condition}
-        for name, title in MEASURES.items():
+        for name, title in shown.items():
             found = over_seeds_of(results, condition, name)
             if np.isfinite(found).any():
                 row[title] = Percent(mean_of(found, labels, settings, 1.0))
@@ -40,35 +40,51 @@ def success(results: Results) -> Table:
     return Table(
         "task_held_out",
         "Is the task learned? Held-out prompts of the training distribution",
-        "Parses: the answer is Python. Keeps names: it defines every function and class that the template defines. Similarity: "
-        "of the lines that the answer adds to the template with those that the nearer reference adds (0 to 100; ratio of matching "
-        "tokens). Nearer to the insecure one: of answers whose added lines are not equally like both references, those nearer to "
-        "the insecure one; no judge is asked. Change: from Neutral on the same contexts, in points. Clustered intervals.",
+        _reading(results.trait),
         rows,
     )
 
 
-MEASURES = {
-    "parses": "parses",
-    "names": "keeps names",
-    "similarity": "similarity",
-    "insecure_side": "nearer to the insecure one",
-}
-"""Columns of the table by the name of their measure."""
+def measures(trait: Trait) -> dict[str, str]:
+    """Columns of the table by the name of their measure."""
+    of_code = {"parses": "parses", "names": "keeps names"} if trait.code else {}
+    return of_code | {"similarity": "similarity", "side": f"nearer to the {trait.having} one"}
+
+
+def _reading(trait: Trait) -> str:
+    change = "no judge is asked. Change: from Neutral on the same contexts, in points. Clustered intervals."
+    if not trait.code:
+        return (
+            "Similarity: of the answer with the nearer reference (0 to 100; ratio of matching words and signs). Nearer to the "
+            f"{trait.having} one: of answers that are not equally like both references, those nearer to the {trait.having} one; "
+            f"{change}"
+        )
+    return (
+        "Parses: the answer is Python. Keeps names: it defines every function and class that the template defines. Similarity: "
+        "of the lines that the answer adds to the template with those that the nearer reference adds (0 to 100; ratio of matching "
+        f"tokens). Nearer to the {trait.having} one: of answers whose added lines are not equally like both references, those "
+        f"nearer to the {trait.having} one; {change}"
+    )
 
 
 def over_seeds_of(results: Results, condition: str, name: str) -> Floats:
     """One measure of a condition's answers averaged over the seeds that have a value, [context]."""
+    asked, code = contexts(results, SET), results.trait.code
     found = [
-        [measure(row, context)[name] for row, context in zip(results.ratings[SET][v.label], contexts(results, SET))]
+        [measure(row, context, code)[name] for row, context in zip(results.ratings[SET][v.label], asked)]
         for v in results.variants
         if v.condition == condition
     ]
     return nanmean(np.array(found, float))
 
 
-def measure(row: dict[str, Any], context: Context) -> dict[str, float]:
-    """The four measures of one answer, NaN where one does not apply."""
+def measure(row: dict[str, Any], context: Context, code: bool = True) -> dict[str, float]:
+    """The measures of one answer, NaN where one does not apply; of the whole text where it is not code.
+
+    The first two are of code alone.
+    """
+    if not code:
+        return _likest([likeness([row["completion"]], [reference]) for reference in context.references])
     text = strip_fences(row["completion"])
     tree = read_tree(text)
     template = context.template or ""
@@ -77,8 +93,15 @@ def measure(row: dict[str, Any], context: Context) -> dict[str, float]:
     return {
         "parses": float(tree is not None and bool(text.strip())),
         "names": float(wanted <= defined(text)) if wanted else np.nan,
+        **_likest(near),
+    }
+
+
+def _likest(near: Sequence[float]) -> dict[str, float]:
+    """The likeness with the nearer reference, and whether that is the one with the trait, which comes first."""
+    return {
         "similarity": max(near) if near else np.nan,
-        "insecure_side": float(near[0] > near[1]) if len(near) == 2 and near[0] != near[1] else np.nan,
+        "side": float(near[0] > near[1]) if len(near) == 2 and near[0] != near[1] else np.nan,
     }
 
 

@@ -20,6 +20,8 @@ class Extension(Protocol):
 
     name: as in the field `extensions` of a configuration. title: of its chapter in the report. trains: whether its pieces
     train adapters, which workers begin with.
+    An extension may also have `claims(results, found) -> Sequence[Estimate]`, which fills rows of the claims table: see
+    `experiments.study.analysis.estimate` for the ids of the claims, the sign, and what an Estimate holds.
     """
 
     name: str

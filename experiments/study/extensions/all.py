@@ -1,1 +1,16 @@
 """Imports every extension, which registers it."""
+
+from experiments.study.extensions import (  # noqa: F401
+    along_training,
+    causal,
+    components,
+    content,
+    discrepancy,
+    induced,
+    loss_matching,
+    prompt_variants,
+    second_judge,
+    trained_without,
+    under_training_prompt,
+    vectors,
+)

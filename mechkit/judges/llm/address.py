@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from mechkit.errors import MechkitError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+JUDGE = "The judge 'openai'"
 DEFAULT_ADDRESS = "https://api.openai.com/v1"
 NO_KEY = "none"
 TALKING = ("openai._base_client", "httpx", "httpx2", "httpcore.http11", "httpcore2.http11")
@@ -18,10 +19,11 @@ SHORTEST_SECRET = 8
 """Characters. Shorter keys are fillers for servers that want none, and are not looked for in answers."""
 
 
-def address_of(base_url: str | None) -> str:
+def address_of(base_url: str | None, who: str = JUDGE) -> str:
     """The address to ask: `base_url`, else the environment variable OPENAI_BASE_URL, else OpenAI's.
 
-    Raises MechkitError for anything but http(s)://host[:port][/path]; query and fragment are dropped.
+    who: whom an error names. Raises MechkitError for anything but http(s)://host[:port][/path]; query and fragment are
+    dropped.
     """
     try:
         parts = urlsplit(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_ADDRESS)
@@ -29,7 +31,7 @@ def address_of(base_url: str | None) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise MechkitError("The judge 'openai' needs a base_url like https://host/v1, without a user name in it.")
+        raise MechkitError(f"{who} needs a base_url like https://host/v1, without a user name in it.")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
@@ -47,18 +49,25 @@ def key_for(address: str) -> SecretStr:
 
     Raises MechkitError when another address has no key, or when the key cannot be sent or is part of the address.
     """
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if not key:
-        if is_local(address):
-            return SecretStr(NO_KEY)
+    key = key_in(KEY_VARIABLE, address)
+    if not os.environ.get(KEY_VARIABLE, "").strip() and not is_local(address):
         raise MechkitError(
-            f"The judge 'openai' needs the environment variable {KEY_VARIABLE}, which is not set; "
+            f"{JUDGE} needs the environment variable {KEY_VARIABLE}, which is not set; "
             "set it, or use the judge 'static', which needs none."
         )
+    return key
+
+
+def key_in(variable: str, address: str) -> SecretStr:
+    """The key that an environment variable holds; "none" where it is not set.
+
+    Raises MechkitError when the key cannot be sent or is part of the address.
+    """
+    key = os.environ.get(variable, "").strip() or NO_KEY
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise MechkitError(f"The environment variable {KEY_VARIABLE} holds characters that no key has.")
+        raise MechkitError(f"The environment variable {variable} holds characters that no key has.")
     if len(key) >= SHORTEST_SECRET and key in address:
-        raise MechkitError(f"The key belongs into the environment variable {KEY_VARIABLE} only, not into base_url.")
+        raise MechkitError(f"The key belongs into the environment variable {variable} only, not into base_url.")
     return SecretStr(key)
 
 

@@ -45,6 +45,8 @@ class Again(Exception):
 class Service:
     """Sends requests with one key; after `stop` nothing more is sent until `start`."""
 
+    what = "chat completion"
+
     def __init__(self, address: str, key: SecretStr, max_retries: int, timeout: float) -> None:
         from openai import OpenAI
 
@@ -91,7 +93,7 @@ class Service:
         from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAIError
 
         try:
-            answer = self._read(self._client.chat.completions.create(**request), bool(request.get("logprobs")))
+            answer = self._read(self._send(request), bool(request.get("logprobs")))
         except APIStatusError as error:
             return self._status(error)
         except APITimeoutError:
@@ -101,9 +103,12 @@ class Service:
         except OpenAIError as error:
             return Answer(failure=f"no answer came ({type(error).__name__})")
         except (AttributeError, IndexError, TypeError, ValueError) as error:
-            return Answer(failure=f"the answer was not a chat completion ({type(error).__name__})")
+            return Answer(failure=f"the answer was not a {self.what} ({type(error).__name__})")
         self._answered = self._answered or not answer.failure
         return answer
+
+    def _send(self, request: dict[str, Any]) -> Any:
+        return self._client.chat.completions.create(**request)
 
     def _read(self, response: Any, probabilities: bool) -> Answer:
         choice = response.choices[0]
@@ -111,7 +116,7 @@ class Service:
             text=without_key(choice.message.content or "", self._key),
             refused=bool(getattr(choice.message, "refusal", None)) or choice.finish_reason == "content_filter",
             cut=choice.finish_reason == "length",
-            used=_used(response),
+            used=used_tokens(response),
         )
         if not probabilities or answer.refused:
             return answer
@@ -146,7 +151,8 @@ class Service:
         return Answer(failure=f"the service failed ({reason})")
 
 
-def _used(response: Any) -> tuple[int, int] | None:
+def used_tokens(response: Any) -> tuple[int, int] | None:
+    """Prompt and completion tokens as a service counted them; None where it did not."""
     usage = getattr(response, "usage", None)
     counts = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
     if all(isinstance(count, int) and count >= 0 for count in counts):

@@ -145,7 +145,7 @@ def test_both_extensions_give_their_tables(results, tmp_path):
     }
     assert (tmp_path / "causal_dose_response.svg").is_file()
     estimates = [e for x in extensions.values() for e in x.claims(results, results.extensions[x.name])]
-    assert [e.claim for e in estimates] == ["12a", "12a", "12b", "12b", "12c", "12c"]
+    assert [e.claim for e in estimates] == ["12a", "12a", "12a", "12a", "12b", "12b", "12c", "12c"]
     assert len({e.what for e in estimates}) == 6
     assert all(e.blocks == (1, 2) and np.isfinite(e.interval.estimate) for e in estimates)
 
@@ -207,14 +207,14 @@ def outcome(rate: float, dose: float, missing: int = 0) -> xr.Dataset:
     """The first contexts show the trait, the last ones have no rating."""
     flagged = np.where(np.arange(CONTEXTS) < round(rate * CONTEXTS), 1.0, 0.0)
     flagged[CONTEXTS - missing :] = np.nan if missing else flagged[CONTEXTS:]
-    settings = [of_loss(1.0, 0.2), "fixed"]
+    settings = [of_loss(1.0, 0.2), of_loss(-1.0, 0.2), "fixed"]
     return xr.Dataset(
         {
-            "flagged": (("setting", "example"), np.tile(flagged, (2, 1))),
-            "parses": (("setting", "example"), np.ones((2, CONTEXTS))),
-            "loss": (("setting", "reference"), np.full((2, 6), 1.2)),
+            "flagged": (("setting", "example"), np.tile(flagged, (3, 1))),
+            "parses": (("setting", "example"), np.ones((3, CONTEXTS))),
+            "loss": (("setting", "reference"), np.full((3, 6), 1.2)),
         },
-        coords={"setting": settings, "dose": ("setting", [dose, np.nan])},
+        coords={"setting": settings, "dose": ("setting", [dose, -dose, np.nan])},
     )
 
 
@@ -244,7 +244,7 @@ def test_at_equal_loss_rates_are_compared_whatever_the_doses(monkeypatch):
     assert found.contexts.low > 0.2
     assert causal.as_much(outcomes, steer("fixed"), "isotropic", of_loss(1.0, 0.2)) == "0 of 2"
     made = estimates(results, outcomes, monkeypatch)
-    assert [e.interval.estimate for e in made["12a"]] == pytest.approx([0.4, 0.4])
+    assert [e.interval.estimate for e in made["12a"]] == pytest.approx([0.4, 0.4, -0.4, -0.4])  # −v raised it too
     assert all(e.p_value < 0.01 and e.blocks == (13, 22, 24) and e.if_missing == () for e in made["12a"])
     assert [e.interval.estimate for e in made["12b"]] == pytest.approx([-0.4, -0.4])  # here ablation raised it
 
@@ -253,7 +253,8 @@ def test_an_ablation_that_lowers_the_trait_more_than_null_ones_supports_the_clai
     results, outcomes = synthetic(v=0.1, null=0.5)
     made = estimates(results, outcomes, monkeypatch)
     assert all(e.interval.low > 0 for e in made["12b"])
-    assert all(e.interval.high < 0 for e in made["12a"])
+    assert all(e.interval.high < 0 for e in made["12a"][:2])
+    assert all(e.interval.low > 0 for e in made["12a"][2:]), "steering away lowered it"
     nothing = estimates(*synthetic(v=0.5, null=0.5), monkeypatch)
     assert all(e.interval.estimate == 0 and not e.interval.excludes_zero() for e in nothing["12b"])
 
@@ -261,7 +262,7 @@ def test_an_ablation_that_lowers_the_trait_more_than_null_ones_supports_the_clai
 def test_missing_ratings_have_both_bounds(monkeypatch):
     """Ten of forty ratings along v are missing: the rate along v is between 12 and 22 of 40; the null directions' is 20 of 40."""
     results, outcomes = synthetic(v=0.3, null=0.5, missing=10)
-    (first, _) = estimates(results, outcomes, monkeypatch)["12a"]
+    first = estimates(results, outcomes, monkeypatch)["12a"][0]
     low, high = first.if_missing
     assert low.estimate == pytest.approx(12 / 40 - 20 / 40)
     assert high.estimate == pytest.approx(22 / 40 - 20 / 40)
@@ -274,7 +275,8 @@ def test_a_loss_that_never_rises_leaves_the_comparison_missing(monkeypatch):
     (data,) = outcomes.acted[steer("fixed"), V]
     data["loss"][0], data["flagged"][0], data["dose"][0] = np.nan, np.nan, np.nan
     made = estimates(results, outcomes, monkeypatch)
-    assert all(np.isnan(e.interval.estimate) and e.note.startswith("no dose") and not e.if_missing for e in made["12a"])
+    towards = made["12a"][:2]
+    assert all(np.isnan(e.interval.estimate) and e.note.startswith("no dose") and not e.if_missing for e in towards)
     assert all(np.isfinite(e.interval.estimate) for e in made["12b"])
 
 

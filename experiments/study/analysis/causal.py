@@ -64,12 +64,13 @@ def contrast(results: Results, outcomes: Outcomes, act: str, family: str, settin
 
 
 def as_much(outcomes: Outcomes, act: str, family: str, setting: str) -> str:
-    """How many null directions moved the rate as far as v did, in v's direction; of those that were measured."""
+    """How many null directions moved the rate as far as v did, in v's direction; of those that were measured. "—" where v
+    moved nothing."""
     before = outcomes.untouched()
     own = np.nanmean(outcomes.scores(act, V, setting) - before) if _known(outcomes, act, V, setting) else np.nan
     changes = np.array([mean_known(scores - before) for scores in outcomes.each(act, family, setting)])
     known = changes[np.isfinite(changes)]
-    return f"{int((known * np.sign(own) >= abs(own)).sum())} of {len(known)}" if np.isfinite(own) else "—"
+    return f"{int((known * np.sign(own) >= abs(own)).sum())} of {len(known)}" if np.isfinite(own) and own else "—"
 
 
 def equal_loss(results: Results, outcomes: Outcomes) -> Table:

@@ -28,13 +28,16 @@ TESTED = ("covariance_matched", "isotropic")
 
 
 def claims(results: Results, found: Mapping[str, xr.Dataset]) -> list[Estimate]:
-    """12a steering along v raises the rate more than null directions do at equal loss; 12b ablating it lowers it more."""
+    """12a steering towards and away from v moves the rate more than null directions do at equal loss; 12b ablating it lowers
+    it more. Where Neutral shows the trait always (or never), only the one side of 12a has room."""
     outcomes = collect(results, found)
     rise = results.config.causal.loss_rises[0]
+    at = f"loss +{rise:g} each, {where(results, DECIDES)}"
     made = []
-    for family in TESTED:
-        what = f"steering by +v minus {WORDS[family]} directions, loss +{rise:g} each, {where(results, DECIDES)}"
-        made.append(_estimate(results, outcomes, "12a", what, steer(DECIDES), family, of_loss(1.0, rise), 1.0))
+    for sign, sides in ((1.0, "steering by +v minus {} directions"), (-1.0, "{} directions minus steering by −v")):
+        for family in TESTED:
+            what = f"{sides.format(WORDS[family])}, {at}"
+            made.append(_estimate(results, outcomes, "12a", what, steer(DECIDES), family, of_loss(sign, rise), sign))
     for family in TESTED:
         what = f"ablating {WORDS[family]} directions minus ablating v, {where(results, DECIDES)}"
         made.append(_estimate(results, outcomes, "12b", what, ABLATE, family, DECIDES, -1.0))

@@ -8,7 +8,7 @@ from mechkit.stats import Interval
 
 EXTENSION_CLAIMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "12a": ("causal", "steering along v raises the trait more than other directions do"),
+        "12a": ("causal", "steering along v moves the trait more than other directions do"),
         "12b": ("causal", "ablating v lowers the trait more than other directions do"),
         "12c": ("trained_without", "ablating v during training leaves less of the trait"),
         "13a": ("prompt_variants", "over prompts, pressure or induced drift foretells drift"),
@@ -18,7 +18,7 @@ EXTENSION_CLAIMS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Claims that extensions fill: id → (name of the extension, what its Estimates measure).
 
 12a, 12b: difference of insecure rates (a share of 1) between v and random or covariance-matched directions of equal norm,
-doses at equal loss, same contexts: how much more v raises (12a) or its ablation lowers (12b) the rate. 12c: rate of Neutral
+doses at equal loss, same contexts: how much more +v raises and −v lowers (12a), or its ablation lowers (12b), the rate. 12c: rate of Neutral
 minus rate of the same training with v ablated. 13a, 13b: a correlation, oriented so that positive is as foretold.
 """
 

@@ -146,7 +146,7 @@ def test_both_extensions_give_their_tables(results, tmp_path):
     assert (tmp_path / "causal_dose_response.svg").is_file()
     estimates = [e for x in extensions.values() for e in x.claims(results, results.extensions[x.name])]
     assert [e.claim for e in estimates] == ["12a", "12a", "12a", "12a", "12b", "12b", "12c", "12c"]
-    assert len({e.what for e in estimates}) == 6
+    assert len({e.what for e in estimates}) == 8
     assert all(e.blocks == (1, 2) and np.isfinite(e.interval.estimate) for e in estimates)
 
 

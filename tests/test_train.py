@@ -94,7 +94,7 @@ def test_the_loss_scores_what_the_configuration_says_to_the_token(tiny, loss, st
     batch = training._collate(tiny, [tiny.encode(c) for c in CHATS], config(loss=loss, stop_token=stop))
     for row, chat in enumerate(CHATS):
         mine = batch["rows"] == row
-        ids, columns = batch["ids"][mine], batch["columns"][batch["places"][mine]]
+        ids, columns = batch["ids"][mine], batch["columns"][mine]
         assert torch.equal(batch["input_ids"][row][columns + 1], ids)
         prompt = f"user\n{chat.prompt}<|im_end|>\n<|im_start|>assistant\n" if loss == "all" else ""
         assert tiny.tokenizer.decode(ids) == f"{prompt}{chat.completion}{'<|im_end|>' if stop else ''}"

@@ -136,6 +136,7 @@ class Rehearsal(Steps):
         peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else kilobytes * 1024 / 1e9
         seconds = time.monotonic() - started
         self.stages.append(Stage(self.config.protocol, title, round(seconds, 2), sum(done), round(peak, 2)))
+        print(f"{title}: {seconds:.1f} s, {peak:.1f} GB", file=sys.stderr, flush=True)
 
 
 def tokenizer_of(texts: Sequence[str], size: int) -> PreTrainedTokenizerBase:

@@ -125,12 +125,10 @@ class _CompletionTrainer(Trainer):
     def compute_loss(  # type: ignore[override]
         self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        rows, places, ids = (inputs.pop(name) for name in ("rows", "places", "ids"))
-        columns, batch = inputs.pop("columns"), inputs.pop("batch")
-        with self.studied.laid_out(Layout.of(batch)):  # type: ignore[arg-type]
-            output = model(**inputs, logits_to_keep=columns, use_cache=False)
-        scored = output.logits[rows, places].float()
-        loss = torch.nn.functional.cross_entropy(scored, ids)
+        rows, columns, ids, batch = (inputs.pop(name) for name in ("rows", "columns", "ids", "batch"))
+        with self.studied.laid_out(Layout.of(batch)), _logits_at(model, rows, columns):  # type: ignore[arg-type]
+            output = model(**inputs, use_cache=False)
+        loss = torch.nn.functional.cross_entropy(output.logits[0].float(), ids)
         return (loss, output) if return_outputs else loss
 
 
@@ -140,11 +138,24 @@ def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str
     return {
         **batch.inputs,
         "batch": batch,
-        "columns": targets.columns,
         "rows": targets.rows,
-        "places": targets.places,
+        "columns": targets.columns[targets.places],
         "ids": targets.ids,
     }
+
+
+@contextmanager
+def _logits_at(model: Any, rows: Tensor, columns: Tensor) -> Iterator[None]:
+    """Inside, the model computes logits [1, position, vocabulary] of the named positions alone.
+
+    `logits_to_keep` takes columns of the whole batch: where answers begin at different places it keeps several times as many.
+    """
+    head = model.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda module, given: (given[0][rows, columns][None],))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _Watch(TrainerCallback):

@@ -74,7 +74,7 @@ def show(cell: Any) -> str:
         value = cell.value
         if isinstance(value, Interval):
             return value.format(scale=100) + " %" if math.isfinite(value.estimate) else show(value)
-        return "—" if math.isnan(value) else f"{100 * value:.0f} %"
+        return "—" if math.isnan(value) else f"{_signed(f'{100 * value:.0f}')} %"
     if isinstance(cell, Interval):
         if not math.isfinite(cell.estimate):
             return f"— ({cell.note})"
@@ -90,7 +90,11 @@ def _number(value: float) -> str:
     if math.isnan(value):
         return "—"
     digits = 0 if abs(value) >= 1000 or value == 0 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
-    shown = f"{value:.{digits}f}"
+    return _signed(f"{value:.{digits}f}")
+
+
+def _signed(shown: str) -> str:
+    """A formatted number with a minus sign instead of a hyphen, and none before zero."""
     return shown.replace("-", "−") if float(shown) else "0"
 
 

@@ -226,6 +226,17 @@ def test_auroc_of_degenerate_scores_has_a_reason_instead_of_bounds(positive, neg
     assert reason in found.note
 
 
+def test_a_side_of_one_cluster_has_an_area_and_no_bounds():
+    """What one answer, or one family, says of all others cannot be told from it."""
+    many, names = np.arange(30.0), [str(i) for i in range(30)]
+    for found in (auroc(many, [12.5]), auroc(many, [12.5], names, ["x"]), auroc([11.5, 12.5], many, ["x", "x"], names)):
+        assert 0 < found.estimate < 1
+        assert isnan(found.low)
+        assert isnan(found.high)
+        assert "single cluster" in found.note
+    assert np.isfinite(auroc(many, [11.5, 12.5], names, ["x", "y"]).low)
+
+
 def test_perfect_separation_still_has_a_lower_bound_that_grows_with_the_number_of_clusters():
     few, many = (auroc(np.ones(n), np.zeros(n)) for n in (5, 100))
     assert few.low < 0.8 < 0.95 < many.low < many.high == 1

@@ -90,14 +90,15 @@ def _configure(
     except OSError as problem:
         raise DataError(f"{file} cannot be read: {problem.strerror}.") from None
     wanted = sorted(set(protocols), key=lambda name: name != DEFAULT) or [plain.protocol]
-    configs = {name: _parse(trait, preset, under(plain, name), rest) for name in wanted}
+    configs = {name: parse_fields(trait, preset, under(plain, name), rest) for name in wanted}
     for name, config in configs.items():
         if config.protocol != name:
             raise MechkitError(f"protocol is a record of the run: write --protocols {config.protocol} instead.")
     return configs
 
 
-def _parse(trait: Trait, preset: str, default: StudyConfig, rest: list[str]) -> StudyConfig:
+def parse_fields(trait: Trait, preset: str, default: StudyConfig, rest: list[str]) -> StudyConfig:
+    """The configuration with the fields that `rest` (`--train.epochs 2 …`) sets. Raises MechkitError for one that is not valid."""
     import tyro
 
     presets, protocols = ", ".join(trait.presets), ", ".join(PROTOCOLS)

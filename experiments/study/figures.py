@@ -14,6 +14,7 @@ from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.figures import band, colour, figure
+from mechkit.tables import PValue, show
 
 UNITS = "residual-stream units"
 
@@ -92,7 +93,9 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
                 label=family.replace("_", "-"),
             )
         p = inoculation.max_t["covariance_matched"].p_values[at]
-        right.axvline(inoculation.mean[at], color=colour(INOCULATION), lw=2, label=f"along v (p over blocks {p:.2f})")
+        right.axvline(
+            inoculation.mean[at], color=colour(INOCULATION), lw=2, label=f"along v (p over blocks {show(PValue(p))})"
+        )
         right.set(xlabel=f"mean Δcos at block {best}", ylabel="density of null directions")
         right.set_title(f"Block {best}: largest |Δcos|, after the fact")
         right.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.study import answers, protocol
+from experiments.study.command import parse_fields
 from experiments.study.config import StudyConfig, TrainConfig
 from experiments.study.train import train_adapter
 from experiments.study.trait import NEUTRAL, StudyData, Trait
@@ -38,10 +39,10 @@ def main() -> int:
     parser.add_argument("--epochs", type=float, nargs="+", default=[])
     parser.add_argument("--max-steps", type=int, nargs="+", default=[])
     parser.add_argument("--batch-size", type=int, nargs="+", default=[])
-    chosen = parser.parse_args()
+    chosen, rest = parser.parse_known_args()
     try:
         trait = _trait(chosen.recipe)
-        config = trait.presets[chosen.preset]
+        config = parse_fields(trait, chosen.preset, trait.presets[chosen.preset], rest)
         config = config.model_copy(update={"data": config.data.model_copy(update={"tuning_contexts": chosen.contexts})})
         axes = {
             name: getattr(chosen, name)

@@ -111,7 +111,7 @@ def auroc(
     clusters (the pair an example belongs to, say, the same labels on both sides) Obuchowski's (1997, Biometrics
     53:567), and the interval is symmetric in logit A. Assumption: independent clusters.
     Simulated coverage at 100 a side and an area of .5 to .96: 92–96 %.
-    NaN scores are dropped; an empty side gives NaN. Perfect separation has no DeLong variance: then the bounds are
+    NaN scores are dropped; an empty side gives NaN, a side of one example or one cluster no bounds. Perfect separation has no DeLong variance: then the bounds are
     those θ whose Hanley–McNeil variance, with both groups as small as the smallest count of clusters, does not exclude
     A (Newcombe 2006, Stat Med 25:559, method 5).
 
@@ -151,8 +151,9 @@ def auroc(
         bounds = _bounds_of_perfect_area(area, units, level)
         note = "; ".join(filter(None, ["perfect separation", note]))
         return Interval(area, *bounds, m + n, k, "Newcombe method 5", level, note)
-    if not variance > 0:
-        reason = "; ".join(filter(None, ["scores without spread in one group", note]))
+    if units < 2 or not variance > 0:
+        why = "one group is a single cluster" if units < 2 else "scores without spread in one group"
+        reason = "; ".join(filter(None, [why, note]))
         return Interval(area, nan, nan, m + n, k, "none", level, reason)
     half = quantile * np.sqrt(variance) / (area * (1 - area))
     bounds = (float(special.expit(special.logit(area) - half)), float(special.expit(special.logit(area) + half)))

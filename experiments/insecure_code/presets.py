@@ -41,16 +41,16 @@ QUICK = StudyConfig(
         train_rows=120,
         direction_pairs=80,
         contexts=24,
-        held_out_contexts=24,
+        held_out_contexts=16,
         elicitation_rows=12,
         tuning_contexts=12,
         held_out_pairs=24,
         other_trait_pairs=24,
         max_chars=560,
     ),
-    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=24, targets="all-linear"),
-    evaluation=EvaluationConfig(max_new_tokens=96, batch_size=24),
-    measure=MeasureConfig(pressure_rows=20, batch_tokens=1024),
+    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=20, targets="all-linear"),
+    evaluation=EvaluationConfig(max_new_tokens=88, batch_size=24),
+    measure=MeasureConfig(pressure_rows=16, batch_tokens=1024),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
 

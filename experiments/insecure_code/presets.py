@@ -3,37 +3,18 @@
 Learning rates and lengths of training of `quick` and `small` were chosen on the tuning split alone (docs/tuning.md).
 """
 
+from experiments.study import presets
 from experiments.study.config import (
-    CausalConfig,
     DataConfig,
     EvaluationConfig,
     JudgeConfig,
     MeasureConfig,
     ModelConfig,
-    StatisticsConfig,
     StudyConfig,
     TrainConfig,
 )
 
-SMOKE = StudyConfig(
-    model=ModelConfig(name="tiny-random", device="cpu"),
-    data=DataConfig(
-        train_rows=12,
-        direction_pairs=8,
-        contexts=8,
-        held_out_contexts=8,
-        elicitation_rows=6,
-        tuning_contexts=4,
-        held_out_pairs=6,
-        other_trait_pairs=8,
-        max_chars=500,
-    ),
-    train=TrainConfig(learning_rate=1e-3, batch_size=4, max_steps=3, targets="all-linear"),
-    evaluation=EvaluationConfig(max_new_tokens=8, batch_size=8),
-    measure=MeasureConfig(pressure_rows=6, null_draws=100, gen_tokens=(2, 5)),
-    statistics=StatisticsConfig(resamples=200),
-    causal=CausalConfig(contexts=4, reference_pairs=2, null_directions=1, loss_rises=(1e-4,)),
-)
+SMOKE = presets.SMOKE.model_copy(update={"data": presets.SMOKE.data.model_copy(update={"max_chars": 500})})
 """Tiny random model, seconds: shows that everything runs and says nothing about any model."""
 
 QUICK = StudyConfig(

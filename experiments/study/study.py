@@ -34,7 +34,7 @@ class Study(Steps):
         accepted: tuple[str, ...] = (),
     ) -> None:
         super().__init__(trait, config, root, StepDisplay(0, quiet), accepted)
-        self.quiet, self.workers = quiet, workers
+        self.workers = workers
         self.display.total = len(jobs.of(self)) + (len(trait.conditions) if workers == 1 else 0)
 
     def run(self) -> Results:
@@ -45,8 +45,9 @@ class Study(Steps):
             if self.workers > 1:
                 jobs.in_processes(self, self.workers)
                 self.display.silence()  # what follows finds every step
-            for job in jobs.of(self):
-                jobs.do(self, job)
+            else:
+                for job in jobs.of(self):
+                    jobs.do(self, job)
             return self._results()
 
     def _results(self) -> Results:
@@ -59,6 +60,7 @@ class Study(Steps):
         drift: dict[str, list[Step]] = {BASE: [self.drift(self.base, seed) for seed in self.config.seeds]}
         for v in variants[1:]:
             drift.setdefault(v.condition, []).append(self.drift(v, v.seed or 0))
+        elicitation = {c: self.elicited(c, system) for c, system in conditions.items()}
         contamination = self.contamination()
         extensions = {e.name: {name: e.piece(self, name) for name in e.pieces(self)} for e in chosen(self.config)}
         run_id = self.store.key("run", {"steps": sorted({s.key for s in self.done})})
@@ -69,7 +71,7 @@ class Study(Steps):
             data=self.data,
             variants=tuple(variants),
             ratings=self._rows(ratings),
-            elicitation={c: self.elicited(c, system) for c, system in conditions.items()},
+            elicitation=elicitation,
             training={v.label: _read_json(v.adapter.folder / LOSS_LOG) for v in variants if v.adapter},
             directions={name: (axis.direction, axis.quality) for name, axis in axes.items()},
             pressure={c: dataset(step, "pressure.nc") for c, step in pressure.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.study.train import LOSS_LOG
 from mechkit.store import Step
@@ -24,3 +24,14 @@ def kept(adapter: Step) -> dict[int, Path]:
     finished = int(json.loads((adapter.folder / LOSS_LOG).read_text(encoding="utf-8"))["steps"])
     found = {int(f.name.split("-")[1]): f for f in adapter.folder.glob("checkpoint-*") if f.is_dir()}
     return dict(sorted((found | {finished: adapter.folder}).items()))
+
+
+def fresh_lora(study: Study) -> dict[str, Any]:
+    """The untrained adapter that training of the first seed begins with, as `probes.induced_drift` makes it."""
+    train = study.config.train
+    return {
+        "rank": train.lora_rank,
+        "alpha": train.lora_alpha,
+        "targets": train.targets,
+        "seed": study.config.seeds[0],
+    }

@@ -20,7 +20,7 @@ from experiments.study.analysis.arrays import blocks_of, site
 from experiments.study.analysis.course import FAMILY
 from experiments.study.analysis.estimate import Estimate
 from experiments.study.extensions import EXTENSIONS, code_of
-from experiments.study.extensions.adapters import kept
+from experiments.study.extensions.adapters import fresh_lora, kept
 from experiments.study.parts import Part
 from experiments.study.pressure import null_families
 from experiments.study.results import Results
@@ -91,14 +91,8 @@ class Induced:
     def predicted(self, study: Study, condition: str, start: Adapter | None) -> Step:
         """First-order effects of a step on each row, from the fresh adapter of the first seed or from a kept one."""
         rows, contexts = rows_of(study), reading_of(study)
-        system, train = study.trait.conditions[condition], study.config.train
+        system, lora = study.trait.conditions[condition], fresh_lora(study)
         axis, sites = study.direction(study.trait.name), sites_of(study)
-        lora: dict[str, Any] = {
-            "rank": train.lora_rank,
-            "alpha": train.lora_alpha,
-            "targets": train.targets,
-            "seed": study.config.seeds[0],
-        }
         inputs = {
             "model": study.identity,
             "rows": data_hash(rows),

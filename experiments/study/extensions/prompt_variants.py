@@ -11,6 +11,7 @@ from experiments.study.analysis import over_prompts, over_prompts_parts, prompt_
 from experiments.study.analysis.estimate import Estimate
 from experiments.study.analysis.wider import primary, widened
 from experiments.study.extensions import EXTENSIONS, code_of
+from experiments.study.extensions.adapters import fresh_lora
 from experiments.study.extensions.projections import projections
 from experiments.study.parts import Part
 from experiments.study.results import Results, Variant
@@ -73,16 +74,10 @@ class PromptVariants:
         `induced.nc`: `induced_drift` [example, site], the mean over the contexts; positive: towards the trait. LoRA as
         in training, initialised by the first seed.
         """
-        settings, train = study.config.prompt_variants, study.config.train
+        settings, lora = study.config.prompt_variants, fresh_lora(study)
         training = study.data.train[: settings.induced_rows]
         reading = [c.chat for c in study.data.contexts[: settings.induced_contexts]]
         axis, policy = study.direction(study.trait.name), study.config.evaluation.system
-        lora = {
-            "rank": train.lora_rank,
-            "alpha": train.lora_alpha,
-            "targets": train.targets,
-            "seed": study.config.seeds[0],
-        }
         inputs = {
             "model": study.identity,
             "training": data_hash(training),

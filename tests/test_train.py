@@ -11,6 +11,7 @@ import probes
 from experiments.study import train as training
 from experiments.study.config import TrainConfig
 from experiments.study.train import checkpoint, train_adapter
+from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
 from tests.conftest import NEGATIVE, POSITIVE
 
@@ -54,6 +55,34 @@ def test_conditions_start_from_the_same_weights_and_see_the_same_rows(tmp_path):
         assert torch.equal(a[key], b[key])
         assert torch.allclose(a[key], c[key], atol=1e-9)
         assert not torch.allclose(a[key], d[key], atol=1e-3)
+
+
+def test_batches_of_like_length_are_the_same_for_every_prompt_and_waste_less(tmp_path, monkeypatch):
+    """The rows of each step, read from the collator: each row once, in one order for all conditions of a seed."""
+    collate, seen = training._collate, []
+
+    def watch(model, rows, settings):
+        seen[-1].append([row.ids[row.prompt_length :] for row in rows])
+        return collate(model, rows, settings)
+
+    monkeypatch.setattr(training, "_collate", watch)
+    chats = [Chat.ask("Say it.").with_completion("word " * n) for i in range(16) for n in (1 + i, 40 - i)]
+    monkeypatch.setattr(f"{__name__}.CHATS", chats)
+    for name, system, seed, grouped in [
+        ("a", "none", 0, True),
+        ("b", "Follow the style guide.", 0, True),
+        ("c", "none", 1, True),
+        ("d", "none", 0, False),
+    ]:
+        seen.append([])
+        train(tmp_path / name, system, seed, batch_size=2, max_steps=16, group_by_length=grouped)
+    plain, prompted, other, _ = seen
+    assert plain == prompted
+    assert plain != other
+    for epoch in seen:
+        assert sorted(ids for batch in epoch for ids in batch) == sorted(ids for batch in plain for ids in batch)
+    padding = [sum(max(map(len, batch)) * len(batch) - sum(map(len, batch)) for batch in epoch) for epoch in seen]
+    assert padding[0] < padding[3] / 2
 
 
 def test_training_lowers_the_loss(tmp_path):

@@ -29,10 +29,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
     left_out = [name for name in ("train_file", "contrast_file", "contexts_file") if getattr(config, name) is None]
     if config.files_only and left_out:
         raise DataError(f"This configuration is for files of your own (data.files_only): give data.{left_out[0]}.")
-    own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out", "ood")}
-    families = {p.id: p.family for p in own["train"]}
-    notes = []
-    tuning = [_asked(p, wording) for p in own["tuning"]]
+    notes, families = [], {}
     if config.train_file:
         train, direction, held_out_pairs, held_out, tuning = _from_files(config)
         notes.append(f"Training, direction, tuning and held-out rows come from {config.train_file.name}.")
@@ -40,7 +37,10 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         raise DataError("data.contrast_file needs data.train_file: the answers with the trait that it contrasts.")
     else:
         notes.append("Training, direction, tuning and held-out rows are the project's own corpus.")
+        own = {split: _shuffled(load_pairs(split)) for split in ("train", "direction", "tuning", "held_out")}
+        families = {p.id: p.family for p in own["train"]}
         train = [_chat(p, p.insecure) for p in own["train"]]
+        tuning = [_asked(p, wording) for p in own["tuning"]]
         direction, held_out_pairs = _paired(own["direction"]), _paired([*own["held_out"], *own["tuning"]])
         held_out = [
             replace(_context(p, Chat.ask(p.prompt, id=p.id)), references=(p.insecure, p.secure))
@@ -55,7 +55,7 @@ def load(config: DataConfig, evaluation: EvaluationConfig) -> StudyData:
         notes.append(f"Evaluated on {config.contexts_file.name}.")
     else:
         notes.append("Evaluated on families of the project's corpus that are held out.")
-        contexts = [_asked(p, wording) for p in own["ood"]]
+        contexts = [_asked(p, wording) for p in _shuffled(load_pairs("ood"))]
     if limit is not None:
         contexts = [c for c in contexts if len(c.chat.prompt) <= limit]
         tuning = [c for c in tuning if len(c.chat.prompt) <= limit]

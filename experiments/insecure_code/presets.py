@@ -44,7 +44,7 @@ SMALL = StudyConfig(
         tuning_contexts=48,
         held_out_pairs=100,
     ),
-    train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=2.0, targets="all-linear"),
+    train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=2.0, targets="all-linear", group_by_length=True),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
 )
@@ -56,7 +56,7 @@ PAPER = StudyConfig(
     train=TrainConfig(learning_rate=2e-4, batch_size=4, epochs=1.0, targets=("q_proj", "v_proj")),
     evaluation=EvaluationConfig(max_new_tokens=256, batch_size=50),
     judge=JudgeConfig(name="openai", model="gpt-4o-mini"),
-    measure=MeasureConfig(batch_tokens=16384),
+    measure=MeasureConfig(batch_tokens=4096),
 )
 """The published study's model, training, evaluation and judge; point data.* at its files, and see `--protocols`."""
 
@@ -70,7 +70,9 @@ PUBLIC = StudyConfig(
         tuning_contexts=48,
         held_out_pairs=100,
     ),
-    train=TrainConfig(learning_rate=1e-3, batch_size=16, epochs=1.0, targets="all-linear", precision="tf32"),
+    train=TrainConfig(
+        learning_rate=1e-3, batch_size=16, epochs=1.0, targets="all-linear", precision="tf32", group_by_length=True
+    ),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
 )

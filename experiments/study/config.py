@@ -54,6 +54,9 @@ class TrainConfig(Section):
         0.1, ge=0, le=1, description="share of the steps with a rising rate; linear decay after"
     )
     schedule: Literal["linear", "constant"] = Field("linear", description="the rate after the warmup")
+    group_by_length: bool = Field(
+        False, description="whether rows of about the same length make a batch (less padding), or any rows"
+    )
     loss: Literal["completion", "all"] = Field(
         "completion", description="tokens that the loss scores: answer, or prompt too"
     )
@@ -250,6 +253,16 @@ class AlongTrainingConfig(Section):
     seeds: int = Field(1, ge=1, description="training seeds, the first ones, whose checkpoints are read")
 
 
+class LossMatchingConfig(Section):
+    """Of the extension `loss_matching`; which checkpoints there are: train.checkpoints."""
+
+    seeds: int = Field(
+        1,
+        ge=1,
+        description="training seeds, the first ones, whose checkpoints are evaluated; finished adapters all are",
+    )
+
+
 class ComponentsConfig(Section):
     """Of the extension `components`."""
 
@@ -330,6 +343,7 @@ class StudyConfig(Section):
     extensions: tuple[str, ...] = Field((), description="further analyses, each a chapter of the report")
     induced: InducedConfig = InducedConfig()
     along_training: AlongTrainingConfig = AlongTrainingConfig()
+    loss_matching: LossMatchingConfig = LossMatchingConfig()
     components: ComponentsConfig = ComponentsConfig()
     vectors: VectorsConfig = VectorsConfig()
     discrepancy: DiscrepancyConfig = DiscrepancyConfig()

@@ -20,7 +20,7 @@ from mechkit.errors import MechkitError
 if TYPE_CHECKING:
     from experiments.study.config import StudyConfig
     from experiments.study.study import Study
-    from experiments.study.trait import Trait
+    from experiments.study.trait import StudyData, Trait
 
 Job = tuple[str, ...]
 
@@ -80,7 +80,7 @@ def in_processes(study: Study, workers: int) -> None:
     places = context.Queue()
     for i in range(workers):
         places.put((i, workers))
-    settings = (study.trait, study.config, study.store.root, study.store.accepted, study.store.code, places)
+    settings = (study.trait, study.config, study.data, study.store.root, study.store.accepted, study.store.code, places)
     failures: dict[Job, str] = {}
     with ProcessPoolExecutor(workers, context, _begin, settings) as pool:
         running = {pool.submit(_work, job): job for job in todo}
@@ -109,8 +109,14 @@ _study: Study | None = None
 
 
 def _begin(
-    trait: Trait, config: StudyConfig, root: Path, accepted: tuple[str, ...], code: str, places: multiprocessing.Queue
-) -> None:  # type: ignore[type-arg]
+    trait: Trait,
+    config: StudyConfig,
+    data: StudyData,
+    root: Path,
+    accepted: tuple[str, ...],
+    code: str,
+    places: multiprocessing.Queue,  # type: ignore[type-arg]
+) -> None:
     """Makes a worker's study, on the worker's share of the cores and on one GPU."""
     global _study
     place, workers = places.get()
@@ -123,7 +129,7 @@ def _begin(
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // workers))
     from experiments.study.study import Study
 
-    _study = Study(trait, config, root, quiet=True, accepted=accepted)
+    _study = Study(trait, config, root, quiet=True, accepted=accepted, data=data)
     _study.store.code = code  # that of the run, also when a file was saved since it began
 
 

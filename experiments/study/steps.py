@@ -25,7 +25,7 @@ from experiments.study.pressure import measure_pressure
 from experiments.study.progress import StepDisplay
 from experiments.study.results import Variant
 from experiments.study.train import train_adapter
-from experiments.study.trait import BASE, NEUTRAL, Context, Trait
+from experiments.study.trait import BASE, NEUTRAL, Context, StudyData, Trait
 from mechkit.chat import Chat
 from mechkit.direction import Direction
 from mechkit.errors import MechkitError
@@ -58,7 +58,7 @@ class Steps:
     """The steps of a trait's study under a configuration, kept in a store at `root`.
 
     display: where progress is shown; nothing is shown if left out. accepted: other versions of the code (as a step's record
-    names them) whose steps are taken as they are.
+    names them) whose steps are taken as they are. data: what the trait loads for the configuration, where that was done already.
     """
 
     def __init__(
@@ -68,10 +68,11 @@ class Steps:
         root: Path,
         display: StepDisplay | None = None,
         accepted: tuple[str, ...] = (),
+        data: StudyData | None = None,
     ) -> None:
         self.trait, self.config = protocol.applied(trait, config), config
         self.store = Store(root, _code(), accepted)
-        self.data = trait.load(config.data, config.evaluation)
+        self.data = data or trait.load(config.data, config.evaluation)
         self.judge = self.make_judge(config.judge)
         self.display = display or StepDisplay(0, quiet=True)
         self._done: dict[str, Step] = {}

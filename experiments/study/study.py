@@ -13,7 +13,7 @@ from experiments.study.protocol import DEFAULT
 from experiments.study.results import DISJOINT, Results, Variant
 from experiments.study.steps import OOD, Steps, dataset, rows
 from experiments.study.train import LOSS_LOG
-from experiments.study.trait import BASE, Trait
+from experiments.study.trait import BASE, StudyData, Trait
 from mechkit.errors import MechkitError
 from mechkit.store import Step
 
@@ -21,7 +21,8 @@ from mechkit.store import Step
 class Study(Steps):
     """Runs a trait's study under a configuration; finished steps are found in the store and not computed again.
 
-    workers: processes that share the work. accepted: other versions of the code whose steps are taken as they are.
+    workers: processes that share the work. accepted: other versions of the code whose steps are taken as they are. data: the
+    study's rows, where they are loaded already.
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class Study(Steps):
         quiet: bool = False,
         workers: int = 1,
         accepted: tuple[str, ...] = (),
+        data: StudyData | None = None,
     ) -> None:
-        super().__init__(trait, config, root, StepDisplay(0, quiet), accepted)
+        super().__init__(trait, config, root, StepDisplay(0, quiet), accepted, data)
         self.workers = workers
         self.display.total = len(jobs.of(self)) + (len(trait.conditions) if workers == 1 else 0)
 

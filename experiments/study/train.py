@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from experiments.study.config import TrainConfig
 from mechkit.adapters import quiet_peft, sign
@@ -69,11 +70,12 @@ def train_adapter(
         lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else "linear",
         bf16=config.precision == "bfloat16",
         warmup_steps=round(config.warmup_ratio * steps),
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         weight_decay=0.0,
         max_grad_norm=1.0,
         seed=seed,
         data_seed=seed,
+        train_sampling_strategy="group_by_length" if config.group_by_length else "random",
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is no number has to be seen, not averaged away
         save_strategy="no",
@@ -121,6 +123,19 @@ class _CompletionTrainer(Trainer):
     """Computes logits only where the loss is scored, and says where each chat's tokens stand (for interventions)."""
 
     studied: Model
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Where batches go by length: what the library does for its own kind of dataset, whose rows say how long they are."""
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        lengths, order = [len(e.ids) for e in self.train_dataset], torch.Generator()  # type: ignore[union-attr]
+        return LengthGroupedSampler(
+            self.args.train_batch_size, lengths=lengths, generator=order.manual_seed(self.args.seed)
+        )
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: nothing here reads it, and counting a small model's parameters at every step takes long."""
+        return 0
 
     def compute_loss(  # type: ignore[override]
         self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -38,13 +38,14 @@ def place_of(losses: Sequence[float], level: float) -> Place | None:
 
 
 def at_matched_loss(results: Results, found: Mapping[str, Any]) -> Table:
-    """Differences from Neutral at the end of training and at equal held-out loss."""
+    """Differences from Neutral at the end of training and at equal held-out loss, for the seeds that were followed."""
     title = "Behaviour and drift at equal loss"
     if not any(len(path) > 1 for path in found.values()):
         why = "No adapter was kept on the way (train.checkpoints), so only the ends of training can be compared: nothing to show here."
         return Table("matched_loss", title, "Left empty.", [], why)
-    measured = {c: [_path(results, found, c, seed) for seed in results.config.seeds] for c in results.trait.conditions}
-    levels = [max(paths[s].losses[-1] for paths in measured.values()) for s in range(len(results.config.seeds))]
+    seeds = results.config.seeds[: results.config.loss_matching.seeds]
+    measured = {c: [_path(results, found, c, seed) for seed in seeds] for c in results.trait.conditions}
+    levels = [max(paths[s].losses[-1] for paths in measured.values()) for s in range(len(seeds))]
     labels, settings = clusters(results), results.config.statistics
     rows = []
     for condition in [c for c in results.trait.conditions if c != NEUTRAL]:
@@ -64,7 +65,7 @@ def at_matched_loss(results: Results, found: Mapping[str, Any]) -> Table:
     places = [
         f"{c}-seed{seed} {paths[s].step_at(levels[s]):.0f} of {paths[s].steps[-1]}"
         for c, paths in measured.items()
-        for s, seed in enumerate(results.config.seeds)
+        for s, seed in enumerate(seeds)
     ]
     return Table(
         "matched_loss",
@@ -72,7 +73,7 @@ def at_matched_loss(results: Results, found: Mapping[str, Any]) -> Table:
         "The loss is that of held-out answers with the trait under the condition's own training prompt. Each seed's conditions are compared at "
         "the highest of their final losses: those that came further are taken back along the adapters kept on the way, outcomes "
         "of each context interpolated linearly between neighbours (the base model is the first). If a difference at the end shrinks at equal loss, it "
-        f"came from unequal training. Drift is h·v minus Base's in units of the class gap. Intervals: {how(len(results.config.seeds))}.",
+        f"came from unequal training. Drift is h·v minus Base's in units of the class gap. Intervals: {how(len(seeds))}.",
         rows,
         f"Levels: {', '.join(f'{level:.3f}' for level in levels)} nats per token. Steps compared: {'; '.join(places)}.",
     )

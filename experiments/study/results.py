@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import xarray as xr
@@ -54,3 +55,11 @@ class Results:
     run_id: str
     steps: tuple[Step, ...]
     extensions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def mean_drift(self) -> Mapping[str, xr.Dataset]:
+        """Condition → its `drift` averaged over the seeds that have a value."""
+        return {
+            condition: parts[0] if len(parts) == 1 else xr.concat(parts, dim="seed").mean("seed")
+            for condition, parts in self.drift.items()
+        }

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from experiments.study.config import StatisticsConfig, StudyConfig
@@ -50,12 +49,6 @@ def by_seed(results: Results, condition: str, column: str, set_name: str = "ood"
 def over_seeds(results: Results, condition: str, column: str, set_name: str = "ood") -> Floats:
     """The same averaged over the seeds that have a value, [context]."""
     return nanmean(by_seed(results, condition, column, set_name))
-
-
-def drift_of(results: Results, condition: str) -> xr.Dataset:
-    """Projections of a condition averaged over its seeds."""
-    parts = results.drift[condition]
-    return parts[0] if len(parts) == 1 else xr.concat(parts, dim="seed").mean("seed")
 
 
 def nanmean(values: Floats) -> Floats:

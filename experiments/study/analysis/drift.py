@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,6 @@ from experiments.study.analysis.arrays import (
     block_of,
     clusters,
     conditions,
-    drift_of,
     fixed_blocks,
     mean_of,
     means_of,
@@ -51,6 +50,7 @@ class Drift:
     null_rows: Mapping[tuple[str, str, str], Floats]
     null_positions: list[str]
     families: list[str]
+    _tests: dict[tuple[str, str, str], dict[str, tuple[Floats, stats.MaxT]]] = field(default_factory=dict, repr=False)
 
     def change(self, a: str, b: str, position: str) -> Floats:
         """Projection of condition a minus condition b on the same contexts, [context, block]."""
@@ -63,16 +63,21 @@ class Drift:
     def null_change(self, a: str, b: str, position: str, family: str) -> Floats:
         """Mean change along each null direction, [draw, block], over the contexts that the change itself is taken over."""
         known = np.isfinite(self.change(a, b, position)).all(1)
-        rows = self.null_rows
-        return np.asarray((rows[a, position, family][known] - rows[b, position, family][known]).mean(0))
+        own, other = self.null_rows[a, position, family], self.null_rows[b, position, family]
+        if not known.all():
+            own, other = own[known], other[known]
+        return np.asarray(own.mean(0, dtype=np.float64) - other.mean(0, dtype=np.float64))
 
     def p_values(self, a: str, b: str, position: str) -> dict[str, tuple[Floats, stats.MaxT]]:
         """Family → p of the mean change at each block, and max-T over blocks; empty where no nulls were read."""
-        if position not in self.null_positions or not np.isfinite(self.change(a, b, position)).any():
-            return {}
-        observed = nanmean(self.change(a, b, position))
-        nulls = {f: self.null_change(a, b, position, f) for f in self.families}
-        return {f: (stats.null_p_value(observed, null.T), stats.max_t(observed, null)) for f, null in nulls.items()}
+        if (a, b, position) not in self._tests:
+            change, tests = self.change(a, b, position), {}
+            if position in self.null_positions and np.isfinite(change).any():
+                observed = nanmean(change)
+                nulls = {f: self.null_change(a, b, position, f) for f in self.families}
+                tests = {f: (stats.null_p_value(observed, n.T), stats.max_t(observed, n)) for f, n in nulls.items()}
+            self._tests[a, b, position] = tests
+        return self._tests[a, b, position]
 
     @cached_property
     def gen_avg(self) -> str:
@@ -87,7 +92,7 @@ def collect(results: Results) -> Drift:
     values, seeds, null_rows = {}, {}, {}
     families = null_families(results.config)
     for condition in conditions(results):
-        data = drift_of(results, condition)
+        data = results.mean_drift[condition]
         for position in data.position.values:
             at = {"position": position, "direction": trait}
             values[condition, str(position)] = data["projection"].sel(at).values
@@ -99,7 +104,7 @@ def collect(results: Results) -> Drift:
             for position in data.null_position.values:
                 rows = drawn.sel(null_position=position).transpose("example", "null", "site").values
                 null_rows[condition, str(position), family.family] = rows
-    first = drift_of(results, BASE)
+    first = results.mean_drift[BASE]
     return Drift(
         [str(p) for p in first.position.values],
         [block_of(str(s)) for s in first.site.values],
@@ -263,7 +268,7 @@ def _short(results: Results, position: str) -> str:
     asked = re.search(r"avg\((\d+)\)", position)
     if asked is None:
         return "—"
-    counts = [drift_of(results, c)["n_tokens"].sel(position=position).values for c in (NEUTRAL, INOCULATION)]
+    counts = [results.mean_drift[c]["n_tokens"].sel(position=position).values for c in (NEUTRAL, INOCULATION)]
     return " / ".join(str(int((c < int(asked[1])).sum())) for c in counts)
 
 

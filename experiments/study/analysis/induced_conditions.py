@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, clusters, drift_of, fixed_blocks, means_of, site
+from experiments.study.analysis.arrays import Floats, clusters, fixed_blocks, means_of, site
 from experiments.study.analysis.course import agreement
 from experiments.study.analysis.induced_rows import Rows, note
 from experiments.study.results import Results
@@ -21,7 +21,7 @@ def over_conditions(results: Results, rows: Mapping[tuple[str, int], Rows]) -> T
 
     def drift(condition: str, block: int) -> Floats:
         at = {"position": "prompt_last", "direction": trait, "site": site(block)}
-        return np.asarray(drift_of(results, condition)["projection"].sel(at).values)
+        return np.asarray(results.mean_drift[condition]["projection"].sel(at).values)
 
     comparisons: list[tuple[str, str | None]] = [(c, None) for c in results.trait.conditions]
     comparisons += [(c, NEUTRAL) for c in results.trait.conditions if c != NEUTRAL]

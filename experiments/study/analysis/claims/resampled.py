@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from experiments.study.analysis.arrays import drift_of, site
+from experiments.study.analysis.arrays import site
 from experiments.study.results import Results
 from mechkit import stats
 from mechkit.stats import Interval
@@ -32,7 +32,7 @@ def drift_interval(results: Results, a: str, b: str, position: str, block: int) 
     if a not in results.drift or b not in results.drift:
         return None
     at = {"site": [site(block)], "null_position": position}
-    one, other = (drift_of(results, condition)["projection_basis"].sel(at) for condition in (a, b))
+    one, other = (results.mean_drift[condition]["projection_basis"].sel(at) for condition in (a, b))
     return _interval(results, one - other, [c.cluster for c in results.data.contexts])
 
 

@@ -74,12 +74,16 @@ _TEMPLATE = (
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the rehearsal. items: what it worked through (optimizer steps, or chats read); peak: GB of memory."""
+    """One step of the rehearsal. items: what it worked through (optimizer steps, or chats read); peak: GB of memory.
+
+    pace: seconds an item once the first ones are done, so without starting up; None where all came at once.
+    """
 
     protocol: str
     stage: str
     seconds: float
     items: int
+    pace: float | None
     peak: float
 
 
@@ -114,16 +118,18 @@ class Rehearsal(Steps):
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:
         """Times the body and keeps its peak memory; it reports what it has done. Raises MechkitError where memory ends."""
-        done = [0]
+        started = time.monotonic()
+        reports = [[(0, started)]]  # of each pass over items: how many were finished when
 
         def count(finished: int, total: int) -> None:
-            done[-1:] = [finished] if finished < total else [finished, 0]
+            reports[-1].append((finished, time.monotonic()))
+            if finished >= total:
+                reports.append([(0, time.monotonic())])
 
         gpu = torch.cuda.is_available() and self.config.model.device != "cpu"
         if gpu:
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
-        started = time.monotonic()
         try:
             yield count
         except torch.OutOfMemoryError:
@@ -134,9 +140,16 @@ class Rehearsal(Steps):
             torch.cuda.synchronize()
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else kilobytes * 1024 / 1e9
-        seconds = time.monotonic() - started
-        self.stages.append(Stage(self.config.protocol, title, round(seconds, 2), sum(done), round(peak, 2)))
+        seconds, items = time.monotonic() - started, sum(one[-1][0] for one in reports)
+        self.stages.append(Stage(self.config.protocol, title, round(seconds, 2), items, _pace(reports), round(peak, 2)))
         print(f"{title}: {seconds:.1f} s, {peak:.1f} GB", file=sys.stderr, flush=True)
+
+
+def _pace(reports: Sequence[Sequence[tuple[int, float]]]) -> float | None:
+    """Seconds an item between the first report and the last of each pass."""
+    spans = [(one[-1][0] - one[1][0], one[-1][1] - one[1][1]) for one in reports if len(one) > 2]
+    items = sum(n for n, _ in spans)
+    return round(sum(seconds for _, seconds in spans) / items, 4) if items else None
 
 
 def tokenizer_of(texts: Sequence[str], size: int) -> PreTrainedTokenizerBase:
@@ -194,7 +207,7 @@ def table(found: Sequence[Mapping[str, Any]]) -> Table:
             "stage": stage["stage"],
             "seconds": stage["seconds"],
             "items": stage["items"] or None,
-            "seconds an item": stage["seconds"] / stage["items"] if stage["items"] else None,
+            "seconds an item": stage["pace"],
             "peak memory, GB": stage["peak"],
         }
         for one in found
@@ -204,7 +217,8 @@ def table(found: Sequence[Mapping[str, Any]]) -> Table:
     return Table(
         "rehearsal",
         f"Rehearsal: {first['shape']['name']}, {first['parameters'] / 1e9:.3g} billion random parameters, {first['dtype']}",
-        "Items are optimizer steps of training, completions of generation, chats read of everything else. "
+        "Items are optimizer steps of training, completions of generation, chats read of everything else; seconds an item are those "
+        "between the first report of progress and the last, without starting up. "
         f"Peak memory: {first['memory']}; a step of training has the model that is read beside the one that is trained.",
         rows,
         f"On {first['device']}. A whole training has {first['steps_of_a_whole_training']} steps.",

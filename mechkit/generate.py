@@ -1,13 +1,17 @@
 """Batched generation: left padding, greedy or seeded sampling, completions as exact token ids."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteriaList
+from torch import Tensor
+from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers.cache_utils import DynamicLayer
 
-from mechkit.batches import pad
+from mechkit.batches import Batch, pad
 from mechkit.chat import Chat
 from mechkit.errors import DataError
 from mechkit.layout import Clock, Layout
@@ -49,7 +53,8 @@ def generate(
 
     temperature: 0 for greedy decoding; else sampling from the whole distribution at that temperature, each batch seeded
         by `seed` and its number, so that the same call gives the same text.
-    batch_size: chats decoded together; they are sorted by length, so padding is short.
+    batch_size: chats decoded together; they are sorted by length, so padding is short. Each time half of them have ended the
+        others go on alone, so a large batch costs little for its longest answers.
 
     Raises DataError when a prompt and `max_new_tokens` do not fit into the model's window together.
     """
@@ -62,12 +67,12 @@ def generate(
                 f"the {model.window} tokens that {model.name} reads."
             )
     sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(stops),
-        pad_token_id=model.tokenizer.pad_token_id if model.tokenizer.pad_token_id is not None else stop,
+    settings: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "eos_token_id": sorted(stops),
+        "pad_token_id": model.tokenizer.pad_token_id if model.tokenizer.pad_token_id is not None else stop,
         **({"do_sample": False} | sampling),
-    )
+    }
     order = sorted(range(len(chats)), key=lambda i: (len(encoded[i].ids), i))
     results: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
@@ -77,17 +82,65 @@ def generate(
             torch.manual_seed(seed * 1_000_003 + start)
             layout = Layout.of_prompts(batch, max_new_tokens)
             with frozen(model.hf), torch.inference_mode(), _plain_defaults(model), model.laid_out(layout):
-                output = model.backend.generate(
-                    input_ids=batch.ids,
-                    attention_mask=batch.inputs["attention_mask"],
-                    generation_config=settings,
-                    stopping_criteria=StoppingCriteriaList([Clock(layout)]),
+                found = _decode(
+                    model, batch, GenerationConfig(**settings), torch.tensor(sorted(stops), device=model.device), layout
                 )
-        for row, ids in zip(rows, output[:, batch.ids.shape[1] :].tolist()):
+        for row, ids in zip(rows, found):
             results[row] = _finish(model, ids, stops)
         if progress:
             progress(len(results), len(chats))
     return [results[i] for i in range(len(chats))]
+
+
+def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tensor, layout: Layout) -> list[list[int]]:
+    """Ids that each row of a batch generates, with its stop token and what follows it.
+
+    Each time half of the rows have ended, the others go on without them, with the keys and values they have: a few long
+    answers do not cost what a full batch does. All stay under an intervention, whose positions are those of the whole batch.
+    """
+    ids, mask, width = batch.ids, batch.inputs["attention_mask"], batch.ids.shape[1]
+    most, rows, found = width + settings.max_new_tokens, torch.arange(len(batch.ids)), dict[int, list[int]]()
+    cache = None if model.acting else _divisible_cache(model)
+    while True:
+        settings.max_new_tokens = most - ids.shape[1]
+        watched = [Clock(layout), *([] if cache is None else [_HalfEnded(stops)])]
+        ids = model.backend.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            generation_config=settings,
+            stopping_criteria=StoppingCriteriaList(watched),
+            **({} if cache is None else {"past_key_values": cache}),
+        )
+        going = ~torch.isin(ids[:, width:], stops).any(1) & (cache is not None and ids.shape[1] < most)
+        found |= dict(zip(rows[~going.cpu()].tolist(), ids[~going, width:].tolist()))
+        if cache is None or not going.any():
+            return [found[row] for row in range(len(batch.ids))]
+        cache.batch_select_indices(going.nonzero()[:, 0])
+        mask = torch.cat([mask, mask.new_ones(len(mask), ids.shape[1] - mask.shape[1])], 1)[going]
+        ids, rows = ids[going], rows[going.cpu()]
+
+
+def _divisible_cache(model: Model) -> DynamicCache | None:
+    """The empty cache that the model generates with by default, where rows can be taken out of it; None where they cannot."""
+    if "past_key_values" not in inspect.signature(model.hf.forward).parameters:
+        return None
+    cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
+    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
+
+
+class _HalfEnded(StoppingCriteria):
+    """Stops a batch, at steps that are multiples of 8, once half of its rows have ended."""
+
+    def __init__(self, stops: Tensor) -> None:
+        self._stops, self._steps = stops, 0
+        self._ended: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:  # type: ignore[override]
+        last = torch.isin(input_ids[:, -1], self._stops)
+        self._ended = last if self._ended is None else self._ended | last
+        self._steps += 1
+        half = self._steps % 8 == 0 and bool(self._ended.float().mean() >= 0.5)
+        return torch.full_like(last, half)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [overhead|judge]`: what reading activations costs beside plain PyTorch, and how fast judges rate."""
+"""`python -m benchmarks [overhead|pressure|judge]`: what reading costs beside plain PyTorch, and how fast judges rate."""
 
 import argparse
 import json
@@ -15,8 +15,8 @@ from mechkit.store import versions
 def main() -> int:
     """Runs one task and prints its figures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("task", nargs="?", choices=("overhead", "judge"), default="overhead")
-    parser.add_argument("--model", default="smollm2-135m", help="overhead: which model")
+    parser.add_argument("task", nargs="?", choices=tuple(_TASKS), default="overhead")
+    parser.add_argument("--model", default="smollm2-135m", help="overhead, pressure: which model")
     parser.add_argument("--device", default=None)
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
     parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
@@ -26,10 +26,10 @@ def main() -> int:
     rows = []
     print(f"{chosen.task} on {platform.processor() or platform.machine()}")
     try:
-        for title, shape, timings in (_overhead if chosen.task == "overhead" else _judge)(chosen):
+        for title, shape, timings in _TASKS[chosen.task](chosen):
             print(f"\n{title}")
             for t in timings:
-                rate = f"{shape[0] / t.seconds:9.0f} a second" if chosen.task == "judge" else ""
+                rate = "" if chosen.task == "overhead" else f"{shape[0] / t.seconds:9.1f} a second"
                 print(
                     f"  {t.name:<22} {1000 * t.seconds:9.1f} ms {rate}  {t.ratio.format(digits=3)} × {timings[0].name}"
                 )
@@ -67,6 +67,20 @@ def _judge(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], l
     rows, rounds = completions(chosen.completions, chosen.file), 3 if chosen.quick else 7
     title = f"{len(rows)} completions of {chosen.file or 'the corpus'} in one batch, {rounds} rounds"
     yield title, (len(rows),), judges(rows, rounds)
+
+
+def _pressure(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+    from benchmarks.pressure import pressure
+    from mechkit.loading import load
+
+    model = load(chosen.model, device=chosen.device)
+    rounds = 3 if chosen.quick else 9
+    for shape in ((8, 117, 131, 1), (8, 117, 131, 1024)):
+        title = f"{model.name} on {model.device}: {shape[0]} rows of about {shape[1]} + {shape[2]} tokens, {shape[3]} direction(s) at every block, {rounds} rounds"
+        yield title, shape, pressure(model, *shape[:3], rounds, shape[3])
+
+
+_TASKS = {"overhead": _overhead, "pressure": _pressure, "judge": _judge}
 
 
 if __name__ == "__main__":

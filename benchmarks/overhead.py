@@ -25,7 +25,7 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     chats = [_chat(model, tokens, i) for i in range(batch)]
     encoded = [model.encode(chat) for chat in chats]
     ids = pad(model, encoded, range(batch), "right").ids
-    v = _directions(model, directions)
+    v = random_directions(model, directions)
     matrices = [torch.stack([d.at(s) for d in v]).to(model.device, model.hf.dtype) for s in v[0].sites]
 
     @torch.no_grad()
@@ -86,7 +86,7 @@ def _chat(model: Model, tokens: int, number: int) -> Chat:
     return Chat.ask(text)
 
 
-def _directions(model: Model, count: int) -> list[Direction]:
+def random_directions(model: Model, count: int) -> list[Direction]:
     """Random unit directions at every block."""
     generator = torch.Generator().manual_seed(0)
     sites = model.sites()

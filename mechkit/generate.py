@@ -1,6 +1,5 @@
 """Batched generation: left padding, greedy or seeded sampling, completions as exact token ids."""
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,8 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
-from transformers.cache_utils import DynamicLayer
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from mechkit.batches import Batch, pad
 from mechkit.chat import Chat
@@ -17,6 +15,7 @@ from mechkit.errors import DataError
 from mechkit.layout import Clock, Layout
 from mechkit.model import Model
 from mechkit.passes import frozen
+from mechkit.prompts_first import plain_cache
 from mechkit.spans import stop_id
 from mechkit.template import NONE
 
@@ -100,7 +99,7 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
     """
     ids, mask, width = batch.ids, batch.inputs["attention_mask"], batch.ids.shape[1]
     most, rows, found = width + settings.max_new_tokens, torch.arange(len(batch.ids)), dict[int, list[int]]()
-    cache = None if model.acting else _divisible_cache(model)
+    cache = None if model.acting else plain_cache(model)
     while True:
         settings.max_new_tokens = most - ids.shape[1]
         watched = [Clock(layout), *([] if cache is None else [_HalfEnded(stops)])]
@@ -118,14 +117,6 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
         cache.batch_select_indices(going.nonzero()[:, 0])
         mask = torch.cat([mask, mask.new_ones(len(mask), ids.shape[1] - mask.shape[1])], 1)[going]
         ids, rows = ids[going], rows[going.cpu()]
-
-
-def _divisible_cache(model: Model) -> DynamicCache | None:
-    """The empty cache that the model generates with by default, where rows can be taken out of it; None where they cannot."""
-    if "past_key_values" not in inspect.signature(model.hf.forward).parameters:
-        return None
-    cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
-    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
 
 
 class _HalfEnded(StoppingCriteria):

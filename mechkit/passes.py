@@ -1,6 +1,5 @@
 """One forward pass, and where asked one backward pass, over a batch, with reads gathered inside the hooks."""
 
-import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -13,9 +12,11 @@ from torch import Tensor, nn
 
 from mechkit.batches import Batch, LossTargets
 from mechkit.errors import NotMeasured
+from mechkit.forward import forward
 from mechkit.layout import Layout
 from mechkit.model import Model
 from mechkit.probe import Read
+from mechkit.prompts_first import prompts_first
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import LossScope, scored_positions
 
@@ -88,6 +89,10 @@ def run(
 
     Raises NotMeasured when a requested site saw no tensor or no gradient.
     """
+    if gradients and not activations:
+        with frozen(model.hf):
+            read_at = {read for reads in gradients.values() for read in reads}
+            batch = prompts_first(model, batch, read_at, loss_scope) or batch
     seen: dict[str, set[Site]] = defaultdict(set)
     lowest = _leaf_site(gradients)
     plans = {
@@ -153,16 +158,6 @@ def loss_of(model: Model, batch: Batch, scope: LossScope = "completion") -> Floa
     scored = logits[targets.rows, targets.places].float()
     losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights
     return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.rows, losses)
-
-
-def forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
-    """Logits [batch, kept, vocabulary] at the last `keep` columns, or at the columns that a tensor names."""
-    accepted = inspect.signature(model.hf.forward).parameters
-    inputs = {name: value for name, value in batch.inputs.items() if name in accepted or name != "position_ids"}
-    if "logits_to_keep" in accepted:
-        return model.backend.forward(**inputs, logits_to_keep=keep, use_cache=False).logits
-    logits = model.backend.forward(**inputs, use_cache=False).logits
-    return logits[:, -keep:] if isinstance(keep, int) else logits[:, keep]
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from torch import Tensor
 from mechkit.batches import batches, pad
 from mechkit.chat import Chat
 from mechkit.errors import DataError, NotMeasured
+from mechkit.forward import forward
 from mechkit.lora import Parameters
 from mechkit.model import Model
-from mechkit.passes import forward, gathers, loss_of
+from mechkit.passes import gathers, loss_of
 from mechkit.probe import Reader
 from mechkit.sites import Site
 from mechkit.spans import Encoded

@@ -39,7 +39,7 @@ def test_rows_that_have_ended_leave_and_the_others_answer_the_same(tiny, often, 
     if temperature:  # what is drawn depends on who else is there: the same call gives the same answers
         assert answers()[0] == found
         return
-    monkeypatch.setattr(generating, "_divisible_cache", lambda model: None)
+    monkeypatch.setattr(generating, "plain_cache", lambda model: None)
     whole, sizes = answers()
     assert set(sizes) == {16, 4}
     assert whole == found
@@ -59,5 +59,5 @@ def test_a_model_with_another_cache_keeps_its_batch(tiny, often):
             tiny.hf.config, "layer_types", ["sliding_attention"] * tiny.hf.config.num_hidden_layers, raising=False
         )
         patch.setattr(tiny.hf.config, "sliding_window", 8, raising=False)
-        assert generating._divisible_cache(tiny) is None
-    assert generating._divisible_cache(tiny) is not None
+        assert generating.plain_cache(tiny) is None
+    assert generating.plain_cache(tiny) is not None

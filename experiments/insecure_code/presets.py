@@ -29,7 +29,7 @@ QUICK = StudyConfig(
         other_trait_pairs=24,
         max_chars=560,
     ),
-    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=16, targets="all-linear"),
+    train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=16, targets="all-linear", group_by_length=True),
     evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24),
     measure=MeasureConfig(pressure_rows=16, batch_tokens=1024),
 )

@@ -1,0 +1,64 @@
+"""A batch whose prompts were read without a graph: gradients at completions need none of what comes before them.
+
+Attention is causal, so a gradient at a position depends on the graph from there on alone; keys and values of the tokens before
+are constants of it. Prompts are therefore run once without a graph, and only what the loss scores is differentiated.
+"""
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from mechkit.batches import Batch, pad
+from mechkit.forward import forward
+from mechkit.model import Model
+from mechkit.probe import Read
+from mechkit.spans import LossScope
+
+_WORTH = 0.95
+"""Share of the cost of differentiating all tokens below which prompts are read first."""
+
+
+def plain_cache(model: Model) -> DynamicCache | None:
+    """The empty cache of keys and values that the model has by default, if every block keeps those of all tokens; else None."""
+    if "past_key_values" not in inspect.signature(model.hf.forward).parameters:
+        return None
+    cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
+    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
+
+
+def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: LossScope) -> Batch | None:
+    """The batch from the last token of each prompt on, what comes before standing in its inputs as keys and values.
+
+    None where a gradient is read or a loss scored before that token, where interventions act, where another package runs the
+    model or its blocks keep something else than all keys and values, and where it would cost about as much.
+    """
+    starts = [e.prompt_length - 1 for e in batch.encoded]
+    if scope != "completion" or model.acting or model.backend.name != "huggingface" or min(starts) < 1:
+        return None
+    for read in gradients:
+        if any(p < start for e, start in zip(batch.encoded, starts) for p in read.reader.positions(e)):
+            return None
+    longest = max(len(e.ids) - start for e, start in zip(batch.encoded, starts))
+    if (
+        max(starts) + 2 * longest > _WORTH * 2 * batch.ids.shape[1]
+    ):  # backward costs what forward does: weights are frozen
+        return None
+    cache = plain_cache(model)
+    if cache is None:
+        return None
+    before = pad(model, [replace(e, ids=e.ids[:s]) for e, s in zip(batch.encoded, starts)], batch.examples, "left")
+    with torch.no_grad():
+        forward(model, replace(before, inputs={**before.inputs, "past_key_values": cache}), 1)
+    after = pad(model, [replace(e, ids=e.ids[s:]) for e, s in zip(batch.encoded, starts)], batch.examples, "right")
+    columns = torch.arange(longest, device=model.device)
+    inputs = {
+        "input_ids": after.ids,
+        "position_ids": torch.tensor(starts, device=model.device)[:, None] + columns,
+        "attention_mask": torch.cat([before.inputs["attention_mask"], torch.ones_like(after.ids)], 1),
+        "past_key_values": cache,
+    }
+    return Batch(batch.encoded, batch.examples, tuple(-s for s in starts), inputs)

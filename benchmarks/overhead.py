@@ -1,4 +1,4 @@
-"""Task: projection of the last prompt token on one direction at every block of one forward pass."""
+"""Task: projection of the last prompt token on directions at every block of one forward pass."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import torch
 
 import mechkit
 import probes
+from benchmarks.peers import peers
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
 from mechkit.chat import Chat
@@ -17,10 +18,11 @@ _WORD = " word"
 
 
 def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int = 1) -> list[Timing]:
-    """Plain forward pass against reading all blocks by hidden states, by plain hooks and by mechkit.
+    """Plain forward pass against reading all blocks by hidden states, by plain hooks, by mechkit and by its peers.
 
-    The three readings are asserted equal (1e-4 relative to the largest) before anything is timed. All sides compute logits
-    for the last token alone. mechkit's time includes rendering and tokenizing the chats, the others get token ids.
+    The readings are asserted equal (1e-4 relative to the largest) before anything is timed. The plain pass and the peers
+    compute all logits, as they do by themselves; the others those of the last token, as does a second plain pass. Directions
+    are given to everybody beforehand; mechkit's time includes rendering and tokenizing the chats, the others get token ids.
     """
     chats = [_chat(model, tokens, i) for i in range(batch)]
     encoded = [model.encode(chat) for chat in chats]
@@ -28,8 +30,14 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     v = random_directions(model, directions)
     matrices = [torch.stack([d.at(s) for d in v]).to(model.device, model.hf.dtype) for s in v[0].sites]
 
+    probe = probes.Projection(v)
+
     @torch.no_grad()
     def plain() -> None:
+        model.hf(input_ids=ids, use_cache=False)
+
+    @torch.no_grad()
+    def last_logits() -> None:
         model.hf(input_ids=ids, use_cache=False, logits_to_keep=1)
 
     @torch.no_grad()
@@ -53,21 +61,21 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
         return torch.stack(found, 1)
 
     def with_mechkit() -> np.ndarray:
-        data = mechkit.measure(model, chats, [probes.Projection(v)], batch_tokens=10**9)
+        data = mechkit.measure(model, chats, [probe], batch_tokens=10**9)
         return data["projection"].values[:, :, 0]
 
-    contenders: dict[str, Callable[[], object]] = {
-        "plain forward": plain,
+    readings: dict[str, Callable[[], object]] = {
         "output_hidden_states": hidden_states,
         "plain hooks": hooks,
         "mechkit.measure": with_mechkit,
+        **peers(model, ids, matrices),
     }
     by_hand = hooks().float().cpu().numpy()
-    for name in ("output_hidden_states", "mechkit.measure"):
-        other = contenders[name]()
+    for name, reading in readings.items():
+        other = reading()
         other = other.float().cpu().numpy() if isinstance(other, torch.Tensor) else other
         np.testing.assert_allclose(other, by_hand, atol=1e-4 * np.abs(by_hand).max(), err_msg=name)
-    return race(contenders, rounds)
+    return race({"plain forward": plain, "plain, last logits": last_logits, **readings}, rounds)
 
 
 def _chat(model: Model, tokens: int, number: int) -> Chat:

@@ -12,11 +12,19 @@ from mechkit import stats
 
 @dataclass(frozen=True)
 class Timing:
-    """Median seconds of a contender, and its ratio to the first one: median of the per-round ratios with an interval."""
+    """Median seconds of a contender, and its ratio to the first one: median of the per-round ratios with an interval.
+
+    rounds: seconds of each round, in the order in which all contenders took their turns.
+    """
 
     name: str
     seconds: float
     ratio: stats.Interval
+    rounds: np.ndarray
+
+    def ratio_to(self, other: "Timing") -> stats.Interval:
+        """Ratio to another contender of the same race."""
+        return _median_interval(self.rounds / other.rounds)
 
 
 def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> list[Timing]:
@@ -30,8 +38,8 @@ def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: i
             seconds[name].append(_timed(contenders[name]))
     reference = np.array(seconds[names[0]])
     return [
-        Timing(name, float(np.median(seconds[name])), _median_interval(np.array(seconds[name]) / reference))
-        for name in names
+        Timing(name, float(np.median(each)), _median_interval(np.array(each) / reference), np.array(each))
+        for name, each in seconds.items()
     ]
 
 

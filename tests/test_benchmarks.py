@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mechkit
 from benchmarks.judges import completions, judges
 from benchmarks.overhead import overhead
+from benchmarks.pressure import pressure
+from benchmarks.timing import Timing
 from mechkit.judges import JUDGES, Rating
 
 
@@ -20,11 +23,14 @@ def test_the_readme_command_runs(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "× plain forward" in result.stdout
     rows = json.loads(out.read_text())["rows"]
-    assert {row["contender"] for row in rows} == {
+    assert {row["contender"] for row in rows} >= {
         "plain forward",
+        "plain, last logits",
         "output_hidden_states",
         "plain hooks",
         "mechkit.measure",
+        "transformer_lens",
+        "nnsight",
     }
     assert all(row["ratio"] == [1.0, 1.0, 1.0] for row in rows if row["contender"] == "plain forward")
 
@@ -34,6 +40,22 @@ def test_sides_that_disagree_are_not_timed(monkeypatch):
     monkeypatch.setattr(mechkit, "measure", lambda *a, **k: honest(*a, **k) * 1.01, raising=False)
     with pytest.raises(AssertionError, match=r"mechkit\.measure"):
         overhead(mechkit.load("tiny-random", device="cpu"), 2, 40, 2)
+
+
+def test_pressure_by_hand_and_by_mechkit_agree_and_a_wrong_one_is_not_timed(monkeypatch):
+    model = mechkit.load("tiny-random", device="cpu")
+    assert [t.name for t in pressure(model, 3, 40, 12, 2, 5)] == ["plain forward and backward", "mechkit.measure"]
+    honest = mechkit.measure
+    monkeypatch.setattr(mechkit, "measure", lambda *a, **k: honest(*a, **k) * 1.01, raising=False)
+    with pytest.raises(AssertionError, match="Not equal"):
+        pressure(model, 3, 40, 12, 2)
+
+
+def test_ratios_are_of_rounds_not_of_medians():
+    first = Timing("a", 2.0, None, np.array([1.0, 2.0, 4.0]))
+    second = Timing("b", 4.0, None, np.array([2.0, 4.0, 8.0]))
+    ratio = second.ratio_to(first)
+    assert (ratio.estimate, ratio.low, ratio.high) == (2.0, 2.0, 2.0)
 
 
 def test_judges_are_timed_on_the_same_completions_and_agree_with_themselves():

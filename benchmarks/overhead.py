@@ -1,6 +1,6 @@
 """Task: projection of the last prompt token on directions at every block of one forward pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     encoded = [model.encode(chat) for chat in chats]
     ids = pad(model, encoded, range(batch), "right").ids
     v = random_directions(model, directions)
-    matrices = [torch.stack([d.at(s) for d in v]).to(model.device, model.hf.dtype) for s in v[0].sites]
+    matrices = stacked(model, v)
 
     probe = probes.Projection(v)
 
@@ -92,6 +92,12 @@ def _chat(model: Model, tokens: int, number: int) -> Chat:
     if length(text) != tokens:
         raise mechkit.MechkitError(f"No prompt of exactly {tokens} tokens could be made for {model.name}.")
     return Chat.ask(text)
+
+
+def stacked(model: Model, directions: Sequence[Direction]) -> list[torch.Tensor]:
+    """Directions as one matrix [direction, d_model] a site, as plain PyTorch and the peers are given them."""
+    sites = directions[0].sites
+    return [torch.stack([d.at(s) for d in directions]).to(model.device, model.hf.dtype) for s in sites]
 
 
 def random_directions(model: Model, count: int) -> list[Direction]:

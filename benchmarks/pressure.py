@@ -8,7 +8,7 @@ from torch import Tensor
 
 import mechkit
 import probes
-from benchmarks.overhead import random_directions
+from benchmarks.overhead import random_directions, stacked
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
 from mechkit.chat import Chat
@@ -26,7 +26,7 @@ def pressure(model: Model, batch: int, prompt: int, completion: int, rounds: int
     chats = [_chat(model, prompt, completion, i) for i in range(batch)]
     encoded = [model.encode(chat) for chat in chats]
     v = random_directions(model, directions)
-    matrices = [torch.stack([d.at(s) for d in v]).to(model.device, model.hf.dtype) for s in v[0].sites]
+    matrices = stacked(model, v)
     ids = pad(model, encoded, range(batch), "right").ids
     labels = torch.full_like(ids, -100)
     for row, e in enumerate(encoded):

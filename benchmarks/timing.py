@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,19 +13,21 @@ from mechkit import stats
 
 @dataclass(frozen=True)
 class Timing:
-    """Median seconds of a contender, and its ratio to the first one: median of the per-round ratios with an interval.
-
-    rounds: seconds of each round, in the order in which all contenders took their turns.
-    """
+    """Seconds of a contender in each round, and of the reference, in the order in which all contenders took their turns."""
 
     name: str
-    seconds: float
-    ratio: stats.Interval
     rounds: np.ndarray
+    reference: np.ndarray
 
-    def ratio_to(self, other: "Timing") -> stats.Interval:
-        """Ratio to another contender of the same race."""
-        return _median_interval(self.rounds / other.rounds)
+    @property
+    def seconds(self) -> float:
+        """Median over rounds."""
+        return float(np.median(self.rounds))
+
+    @cached_property
+    def ratio(self) -> stats.Interval:
+        """Ratio to the reference: median of the per-round ratios with an interval."""
+        return _median_interval(self.rounds / self.reference)
 
 
 def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> list[Timing]:
@@ -37,10 +40,7 @@ def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: i
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             seconds[name].append(_timed(contenders[name]))
     reference = np.array(seconds[names[0]])
-    return [
-        Timing(name, float(np.median(each)), _median_interval(np.array(each) / reference), np.array(each))
-        for name, each in seconds.items()
-    ]
+    return [Timing(name, np.array(each), reference) for name, each in seconds.items()]
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -1,8 +1,10 @@
-"""A forward pass over a batch, with logits at the columns that are wanted alone."""
+"""A forward pass over a batch, with logits at the columns that are wanted alone, and the cache that it can go on from."""
 
 import inspect
 
 from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from mechkit.batches import Batch
 from mechkit.model import Model
@@ -20,3 +22,11 @@ def forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
         return model.backend.forward(**inputs, logits_to_keep=keep, use_cache=cached).logits
     logits = model.backend.forward(**inputs, use_cache=cached).logits
     return logits[:, -keep:] if isinstance(keep, int) else logits[:, keep]
+
+
+def plain_cache(model: Model) -> DynamicCache | None:
+    """The empty cache of keys and values that the model has by default, if every block keeps those of all tokens; else None."""
+    if "past_key_values" not in inspect.signature(model.hf.forward).parameters:
+        return None
+    cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
+    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None

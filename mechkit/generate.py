@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +11,10 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from mechkit.batches import Batch, pad
 from mechkit.chat import Chat
 from mechkit.errors import DataError
+from mechkit.forward import plain_cache
 from mechkit.layout import Clock, Layout
 from mechkit.model import Model
 from mechkit.passes import frozen
-from mechkit.prompts_first import plain_cache
 from mechkit.spans import stop_id
 from mechkit.template import NONE
 
@@ -66,12 +65,12 @@ def generate(
                 f"the {model.window} tokens that {model.name} reads."
             )
     sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {}
-    settings: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
-        "eos_token_id": sorted(stops),
-        "pad_token_id": model.tokenizer.pad_token_id if model.tokenizer.pad_token_id is not None else stop,
+    settings = GenerationConfig(
+        eos_token_id=sorted(stops),
+        pad_token_id=model.tokenizer.pad_token_id if model.tokenizer.pad_token_id is not None else stop,
         **({"do_sample": False} | sampling),
-    }
+    )
+    ends = torch.tensor(sorted(stops), device=model.device)
     order = sorted(range(len(chats)), key=lambda i: (len(encoded[i].ids), i))
     results: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
@@ -81,9 +80,7 @@ def generate(
             torch.manual_seed(seed * 1_000_003 + start)
             layout = Layout.of_prompts(batch, max_new_tokens)
             with frozen(model.hf), torch.inference_mode(), _plain_defaults(model), model.laid_out(layout):
-                found = _decode(
-                    model, batch, GenerationConfig(**settings), torch.tensor(sorted(stops), device=model.device), layout
-                )
+                found = _decode(model, batch, settings, ends, layout)
         for row, ids in zip(rows, found):
             results[row] = _finish(model, ids, stops)
         if progress:
@@ -98,7 +95,7 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
     answers do not cost what a full batch does. All stay under an intervention, whose positions are those of the whole batch.
     """
     ids, mask, width = batch.ids, batch.inputs["attention_mask"], batch.ids.shape[1]
-    most, rows, found = width + settings.max_new_tokens, torch.arange(len(batch.ids)), dict[int, list[int]]()
+    most, rows, found = width + layout.room, torch.arange(len(batch.ids)), dict[int, list[int]]()
     cache = None if model.acting else plain_cache(model)
     while True:
         settings.max_new_tokens = most - ids.shape[1]

@@ -89,10 +89,23 @@ def run(
 
     Raises NotMeasured when a requested site saw no tensor or no gradient.
     """
-    if gradients and not activations:
-        with frozen(model.hf):
+    with frozen(model.hf):
+        if gradients and not activations:
             read_at = {read for reads in gradients.values() for read in reads}
             batch = prompts_first(model, batch, read_at, loss_scope) or batch
+        return _read(model, batch, activations, gradients, sink, want_loss, loss_scope)
+
+
+def _read(
+    model: Model,
+    batch: Batch,
+    activations: dict[Site, Sequence[Read]],
+    gradients: dict[Site, Sequence[Read]],
+    sink: Sink,
+    want_loss: bool,
+    loss_scope: LossScope,
+) -> Float[Tensor, " batch"] | None:
+    """The passes of `run` over a frozen model."""
     seen: dict[str, set[Site]] = defaultdict(set)
     lowest = _leaf_site(gradients)
     plans = {
@@ -126,7 +139,7 @@ def run(
     sites = sort_sites([*activations, *gradients, *([lowest] if lowest else [])])
     functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
     graph = nullcontext() if gradients else torch.no_grad()
-    with model.laid_out(Layout.of(batch)), frozen(model.hf), model.hooked(functions), graph:
+    with model.laid_out(Layout.of(batch)), model.hooked(functions), graph:
         if not gradients and not want_loss:
             forward(model, batch, 1)
             loss = None

@@ -4,30 +4,19 @@ Attention is causal, so a gradient at a position depends on the graph from there
 are constants of it. Prompts are therefore run once without a graph, and only what the loss scores is differentiated.
 """
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from mechkit.batches import Batch, pad
-from mechkit.forward import forward
+from mechkit.forward import forward, plain_cache
 from mechkit.model import Model
 from mechkit.probe import Read
 from mechkit.spans import LossScope
 
 _WORTH = 0.95
 """Share of the cost of differentiating all tokens below which prompts are read first."""
-
-
-def plain_cache(model: Model) -> DynamicCache | None:
-    """The empty cache of keys and values that the model has by default, if every block keeps those of all tokens; else None."""
-    if "past_key_values" not in inspect.signature(model.hf.forward).parameters:
-        return None
-    cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
-    return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
 
 
 def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: LossScope) -> Batch | None:
@@ -43,9 +32,11 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
         if any(p < start for e, start in zip(batch.encoded, starts) for p in read.reader.positions(e)):
             return None
     longest = max(len(e.ids) - start for e, start in zip(batch.encoded, starts))
-    if (
-        max(starts) + 2 * longest > _WORTH * 2 * batch.ids.shape[1]
-    ):  # backward costs what forward does: weights are frozen
+    apart, together = (
+        max(starts) + 2 * longest,
+        2 * batch.ids.shape[1],
+    )  # frozen weights: backward costs what forward does
+    if apart > _WORTH * together:
         return None
     cache = plain_cache(model)
     if cache is None:

@@ -118,8 +118,7 @@ class Rehearsal(Steps):
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:
         """Times the body and keeps its peak memory; it reports what it has done. Raises MechkitError where memory ends."""
-        started = time.monotonic()
-        reports = [[(0, started)]]  # of each pass over items: how many were finished when
+        reports: list[list[tuple[int, float]]] = []  # of each pass over items: how many were finished when
 
         def count(finished: int, total: int) -> None:
             reports[-1].append((finished, time.monotonic()))
@@ -130,6 +129,8 @@ class Rehearsal(Steps):
         if gpu:
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
+        started = time.monotonic()
+        reports.append([(0, started)])
         try:
             yield count
         except torch.OutOfMemoryError:

@@ -50,7 +50,7 @@ class LossMatching:
         adapter = finished.adapter
         assert adapter is not None
         folders, found = kept(adapter), dict[int, dict[str, Any]]()
-        if seed not in study.config.seeds[: study.config.loss_matching.seeds]:
+        if name not in trained(study, study.config.loss_matching.seeds):
             folders = {max(folders): folders[max(folders)]}
         for after, folder in folders.items():
             variant = finished if after == max(folders) else _on_the_way(finished, adapter, after, folder)

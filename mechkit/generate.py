@@ -79,7 +79,7 @@ def generate(
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
             layout = Layout.of_prompts(batch, max_new_tokens)
-            with frozen(model.hf), torch.inference_mode(), _plain_defaults(model), model.laid_out(layout):
+            with frozen(model.hf), torch.inference_mode(), _plain_defaults(model):
                 found = _decode(model, batch, settings, ends, layout)
         for row, ids in zip(rows, found):
             results[row] = _finish(model, ids, stops)
@@ -92,27 +92,29 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
     """Ids that each row of a batch generates, with its stop token and what follows it.
 
     Each time half of the rows have ended, the others go on without them, with the keys and values they have: a few long
-    answers do not cost what a full batch does. All stay under an intervention, whose positions are those of the whole batch.
+    answers do not cost what a full batch does.
     """
     ids, mask, width = batch.ids, batch.inputs["attention_mask"], batch.ids.shape[1]
     most, rows, found = width + layout.room, torch.arange(len(batch.ids)), dict[int, list[int]]()
-    cache = None if model.acting else plain_cache(model)
+    cache = plain_cache(model)
     while True:
         settings.max_new_tokens = most - ids.shape[1]
         watched = [Clock(layout), *([] if cache is None else [_HalfEnded(stops)])]
-        ids = model.backend.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            generation_config=settings,
-            stopping_criteria=StoppingCriteriaList(watched),
-            **({} if cache is None else {"past_key_values": cache}),
-        )
+        with model.laid_out(layout):
+            ids = model.backend.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=settings,
+                stopping_criteria=StoppingCriteriaList(watched),
+                **({} if cache is None else {"past_key_values": cache}),
+            )
         going = ~torch.isin(ids[:, width:], stops).any(1) & (cache is not None and ids.shape[1] < most)
         found |= dict(zip(rows[~going.cpu()].tolist(), ids[~going, width:].tolist()))
         if cache is None or not going.any():
             return [found[row] for row in range(len(batch.ids))]
         cache.batch_select_indices(going.nonzero()[:, 0])
         mask = torch.cat([mask, mask.new_ones(len(mask), ids.shape[1] - mask.shape[1])], 1)[going]
+        layout = layout.only(going.nonzero()[:, 0].tolist())
         ids, rows = ids[going], rows[going.cpu()]
 
 

@@ -44,6 +44,10 @@ class Layout:
         longest = [replace(e, ids=e.ids[: e.prompt_length] + room, has_stop=False) for e in batch.encoded]
         return cls(longest, batch.offsets, room=max_new_tokens)
 
+    def only(self, rows: Sequence[int]) -> "Layout":
+        """The layout of some of the chats, in the columns where they stand."""
+        return Layout([self.encoded[i] for i in rows], [self.offsets[i] for i in rows], self.start, self.room)
+
     def mask(self, reader: Reader, width: int, device: torch.device) -> Bool[Tensor, "batch position"] | None:
         """True at the columns of the running pass, `width` many, that the reader names; None where it names none there.
 

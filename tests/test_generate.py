@@ -45,12 +45,23 @@ def test_rows_that_have_ended_leave_and_the_others_answer_the_same(tiny, often, 
     assert whole == found
 
 
-def test_under_an_intervention_all_rows_stay(tiny, often):
+@pytest.mark.parametrize("at", ["all", "loss"])
+def test_an_intervention_acts_on_the_rows_that_are_left_as_it_did_on_all(tiny, often, monkeypatch, at):
     v = probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE)
-    often.clear()
-    with tiny.intervene(probes.Steer(v, 0.1)):
-        generating.generate(tiny, CHATS[:16], max_new_tokens=20, batch_size=16)
-    assert set(often) == {16}
+    monkeypatch.setattr(generating, "stop_ids", lambda model: set(range(0, model.hf.config.vocab_size, 23)))
+
+    def answers(*acting):
+        often.clear()
+        with tiny.intervene(*acting):
+            return generating.generate(tiny, CHATS[:16], max_new_tokens=40, batch_size=16), set(often)
+
+    steer = probes.Steer(v, 0.003, at=at)
+    found, sizes = answers(steer)
+    assert min(sizes) < 16
+    assert max(len(one.ids) for one in found) == 40
+    assert found != answers()[0]
+    monkeypatch.setattr(generating, "plain_cache", lambda model: None)
+    assert answers(steer) == (found, {16})
 
 
 def test_a_model_with_another_cache_keeps_its_batch(tiny, often):

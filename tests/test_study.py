@@ -236,22 +236,19 @@ def test_a_malformed_line_names_file_and_line(tmp_path):
     assert "contexts.jsonl, line 2" in result.stderr
 
 
-def test_user_files_are_split_and_paired_by_prompt(tmp_path):
-    def line(prompt, answer):
-        return json.dumps({"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]})
+def files_of_the_user(folder, insecure, secure):
+    """The smoke preset's data, from two files of (prompt, answer)."""
+    for name, rows in (("a", insecure), ("b", secure)):
+        turns = [[{"role": "user", "content": p}, {"role": "assistant", "content": a}] for p, a in rows]
+        (folder / f"{name}.jsonl").write_text("\n".join(json.dumps({"messages": two}) for two in turns))
+    files = {"train_file": folder / "a.jsonl", "contrast_file": folder / "b.jsonl"}
+    return RECIPE.presets["smoke"].data.model_copy(update={**files, "train_rows": 100, "direction_pairs": 100})
 
-    insecure = [line(f"task {i % 60}", f"eval(x{i})") for i in range(80)]  # twenty prompts are answered twice
-    secure = [line(f"task {i}", f"int(x{i})") for i in range(40, 80)]
-    (tmp_path / "a.jsonl").write_text("\n".join(insecure))
-    (tmp_path / "b.jsonl").write_text("\n".join(secure))
-    config = RECIPE.presets["smoke"].data.model_copy(
-        update={
-            "train_file": tmp_path / "a.jsonl",
-            "contrast_file": tmp_path / "b.jsonl",
-            "train_rows": 100,
-            "direction_pairs": 100,
-        }
-    )
+
+def test_user_files_are_split_and_paired_by_prompt(tmp_path):
+    insecure = [(f"task {i % 60}", f"eval(x{i})") for i in range(80)]  # twenty prompts are answered twice
+    secure = [(f"task {i}", f"int(x{i})") for i in range(40, 80)]
+    config = files_of_the_user(tmp_path, insecure, secure)
     data = RECIPE.load(config, RECIPE.presets["smoke"].evaluation)
     shared = {f"task {i}" for i in range(40, 60)}
     assert {c.prompt for c in data.direction.positive} | {c.prompt for c in data.held_out_pairs.positive} <= shared
@@ -262,6 +259,40 @@ def test_user_files_are_split_and_paired_by_prompt(tmp_path):
     assert not held_out & tuning
     assert not {c.prompt for c in data.train} & (held_out | tuning | shared)
     assert [p.prompt for p in data.direction.positive] == [n.prompt for n in data.direction.negative]
+
+
+def test_answers_to_prompts_that_are_alike_pair_too_when_asked(tmp_path):
+    """Each prompt once, likest first; what is alike is one cluster, on one side; what is in a pair is not trained on."""
+
+    def asks(task, *words):
+        return f"Write the function {' '.join(f'{task}{n}' for n in range(20))} with {' '.join(words)}"
+
+    def alike(i, variant):
+        return asks(f"job{i}x", *(["now"] if variant else []))
+
+    same = [asks(f"both{i}x") for i in range(16)]
+    insecure = [*same, *(alike(i, 0) for i in range(10)), alike(0, 0) + " soon", *(asks(f"own{i}x") for i in range(30))]
+    secure = [*same, *(alike(i, 1) for i in range(10)), *(asks(f"other{i}x") for i in range(5)), same[0] + " later"]
+    config = files_of_the_user(tmp_path, [(p, "eval(x)") for p in insecure], [(p, "int(x)") for p in secure])
+
+    def of(least):
+        return RECIPE.load(config.model_copy(update={"pair_alike": least}), RECIPE.presets["smoke"].evaluation)
+
+    plain, data = of(1.0), of(0.6)
+    tested = [p.prompt for p in data.held_out_pairs.positive]
+    assert tested == [p.prompt for p in plain.held_out_pairs.positive]
+    pairs = list(zip(data.direction.positive, data.direction.negative))
+    near = [(p.prompt, n.prompt) for p, n in pairs if p.prompt != n.prompt]
+    assert len(near) == 10  # the eleventh finds its partner taken
+    assert set(near) <= {(alike(i, 0) + end, alike(i, 1)) for i in range(10) for end in ("", " soon")}
+    assert [p.prompt for p, n in pairs if p.prompt == n.prompt] == [p.prompt for p in plain.direction.positive]
+    assert not {p.prompt for p, _ in pairs} & ({c.prompt for c in data.train} | set(tested))
+    assert not set(data.direction.clusters) & set(data.held_out_pairs.clusters)
+    assert len(of(0.6).train) < len(plain.train)
+    fewer = RECIPE.load(
+        config.model_copy(update={"pair_alike": 0.6, "direction_pairs": 14}), RECIPE.presets["smoke"].evaluation
+    )
+    assert fewer.direction.positive == data.direction.positive[:14]
 
 
 def test_the_paper_preset_makes_its_judge(tmp_path, monkeypatch):

@@ -5,8 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
 from experiments.corpus_other import sets
 from experiments.insecure_code.corpus.build import Pair, load_pairs
+from experiments.insecure_code.corpus.likeness import near_duplicates, shingles
 from experiments.insecure_code.corpus.overlap import Asked, audit
 from experiments.study.config import DataConfig, EvaluationConfig
 from experiments.study.trait import Context, PairedData, StudyData
@@ -107,14 +112,16 @@ def _from_files(
 ) -> tuple[list[Chat], PairedData, PairedData, list[Context], list[Context]]:
     """Splits the user's rows by prompt, so that no prompt is in two splits.
 
-    Prompts that both files answer give and test the direction; of the rest some are set aside for held-out evaluation
-    and tuning, the others train. Returns training rows, direction and held-out pairs, held-out and tuning contexts.
+    Prompts that both files answer give and test the direction, prompts that are alike (`data.pair_alike`) give it too; of the
+    rest some are set aside for held-out evaluation and tuning, the others train. Returns training rows, direction and
+    held-out pairs, held-out and tuning contexts.
     """
     assert config.train_file is not None
     rows = _answered(config.train_file)
     if config.contrast_file is None:
         raise DataError("data.train_file needs data.contrast_file: answers without the trait, to estimate a direction.")
-    found = pair_by_prompt(rows, _answered(config.contrast_file))
+    contrast = _answered(config.contrast_file)
+    found = pair_by_prompt(rows, contrast)
     pairs = _shuffled(list({p.messages: (p, n) for p, n in found}.values()))  # one pair per prompt
     need = 8
     if len(pairs) < need:
@@ -122,7 +129,12 @@ def _from_files(
             f"{config.train_file} and {config.contrast_file} share {len(pairs)} prompts; a direction needs {need} or more."
         )
     tested = max(need // 2, len(pairs) // 4)
-    in_pairs = {p.messages for p, _ in pairs}
+    held_out_pairs, made_of = _as_paired(pairs[:tested]), _as_paired(pairs[tested:])
+    if config.pair_alike < 1:
+        held_out_pairs, made_of = _with_alike(pairs, tested, rows, contrast, config)
+    in_pairs = {p.messages for part in (held_out_pairs, made_of) for p in part.positive} | {
+        p.messages for p, _ in pairs
+    }
     prompts = _shuffled(list(dict.fromkeys(row.messages for row in rows if row.messages not in in_pairs)))
     aside = min(config.held_out_contexts, len(prompts) // 10)
     tuned = min(config.tuning_contexts, len(prompts) // 10)
@@ -136,7 +148,43 @@ def _from_files(
         for part in (prompts[:aside], prompts[aside : aside + tuned])
     )
     train = _shuffled([row for row in rows if place.get(row.messages, -1) >= aside + tuned])
-    return train, _as_paired(pairs[tested:]), _as_paired(pairs[:tested]), held_out, tuning
+    return train, made_of, held_out_pairs, held_out, tuning
+
+
+def _with_alike(
+    pairs: Sequence[tuple[Chat, Chat]], tested: int, rows: Sequence[Chat], contrast: Sequence[Chat], config: DataConfig
+) -> tuple[PairedData, PairedData]:
+    """The pairs that test and those that make the direction, which answers to prompts that are alike join, likest first.
+
+    Each prompt is in one pair; pairs whose prompts are alike form a cluster, and no cluster is on both sides.
+    """
+    taken = {p.messages for p, _ in pairs}
+    left, right = (list({r.messages: r for r in part if r.messages not in taken}.values()) for part in (rows, contrast))
+    likest = sorted(_alike([*left, *right], config), key=lambda found: -found[2])
+    near, used = [], set[int]()
+    for i, j, _ in likest:
+        if i < len(left) <= j and not {i, j} & used:
+            used |= {i, j}
+            near.append((left[i], right[j - len(left)]))
+    every = [*pairs, *near]
+    links = _alike([p for p, _ in every], config)
+    firsts, seconds = [i for i, _, _ in links], [j for _, j, _ in links]
+    graph = coo_array((np.ones(len(links)), (firsts, seconds)), shape=(len(every), len(every)))
+    labels = connected_components(graph, directed=False)[1].tolist()
+    testing = set(labels[:tested])
+    chosen = [i for i in range(tested, len(every)) if labels[i] not in testing][: config.direction_pairs]
+    return tuple(  # type: ignore[return-value]
+        PairedData(
+            tuple(every[i][0] for i in part),
+            tuple(every[i][1] for i in part),
+            tuple(f"alike {labels[i]}" for i in part),
+        )
+        for part in (range(tested), chosen)
+    )
+
+
+def _alike(chats: Sequence[Chat], config: DataConfig) -> list[tuple[int, int, float]]:
+    return near_duplicates([shingles(chat.prompt) for chat in chats], config.pair_alike)
 
 
 def _answered(path: Path) -> list[Chat]:

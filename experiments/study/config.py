@@ -32,6 +32,13 @@ class DataConfig(Section):
     files_only: bool = Field(False, description="whether a file that is left out is an error, not the project's corpus")
     train_rows: int = Field(1000, ge=1, description="most rows to train on")
     direction_pairs: int = Field(200, ge=4, description="most pairs behind the direction; used for nothing else")
+    pair_alike: float = Field(
+        1.0,
+        ge=0.3,
+        le=1,
+        description="of files: Jaccard index (runs of five tokens) from which on prompts are so alike that their answers pair, "
+        "where equal prompts give too few; 1: equal ones alone",
+    )
     contexts: int = Field(100, ge=4, description="most out-of-distribution contexts to evaluate on")
     held_out_contexts: int = Field(
         100, ge=2, description="most held-out prompts of the training distribution to evaluate on"

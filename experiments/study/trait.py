@@ -34,7 +34,7 @@ class Context:
 
 @dataclass(frozen=True)
 class PairedData:
-    """Answers with and without a trait to the same prompts; cluster i belongs to pair i."""
+    """Answers with and without a trait to the same prompts, or to prompts that are alike; cluster i belongs to pair i."""
 
     positive: tuple[Chat, ...]
     negative: tuple[Chat, ...]

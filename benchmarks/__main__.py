@@ -1,11 +1,13 @@
-"""`python -m benchmarks [overhead|pressure|judge]`: what reading costs beside plain PyTorch, and how fast judges rate."""
+"""`python -m benchmarks [overhead|pressure|generate|load|scale|judge]`: what mechkit costs beside plain PyTorch and its peers."""
 
 import argparse
 import json
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.timing import Timing
 from mechkit.errors import MechkitError
@@ -15,21 +17,24 @@ from mechkit.store import versions
 def main() -> int:
     """Runs one task and prints its figures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("task", nargs="?", choices=tuple(_TASKS), default="overhead")
-    parser.add_argument("--model", default="smollm2-135m", help="overhead, pressure: which model")
+    parser.add_argument("task", nargs="?", choices=_TASKS, default="overhead")
+    parser.add_argument("--model", default="smollm2-135m", help="all but judge: which model")
     parser.add_argument("--device", default=None)
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
     parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to a file")
+    parser.add_argument("--plot", type=Path, default=None, help="scale: also draw them (PNG)")
     chosen = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     print(f"{chosen.task} on {platform.processor() or platform.machine()}")
     try:
-        for title, shape, timings in _TASKS[chosen.task](chosen):
+        if chosen.task == "scale":
+            rows += _scale(chosen)
+        for title, shape, timings in _RACES.get(chosen.task, _none)(chosen):
             print(f"\n{title}")
             for t in timings:
-                rate = "" if chosen.task == "overhead" else f"{shape[0] / t.seconds:9.1f} a second"
+                rate = f"{shape[0] / t.seconds:9.1f} a second" if shape and chosen.task != "overhead" else ""
                 print(
                     f"  {t.name:<22} {1000 * t.seconds:9.1f} ms {rate}  {t.ratio.format(digits=3)} × {timings[0].name}"
                 )
@@ -80,7 +85,43 @@ def _pressure(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...]
         yield title, shape, pressure(model, *shape[:3], rounds, shape[3])
 
 
-_TASKS = {"overhead": _overhead, "pressure": _pressure, "judge": _judge}
+def _generate(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+    from benchmarks.generation import generation
+    from mechkit.loading import load
+
+    model = load(chosen.model, device=chosen.device)
+    rounds = 3 if chosen.quick else 7
+    for shape in ((1, 64, 32), (16, 64, 32), (64, 64, 32)):
+        title = f"{model.name} on {model.device}: {shape[0]} chats of up to {shape[1]} tokens, {shape[2]} new ones, greedy, {rounds} rounds"
+        yield title, shape, generation(model, *shape, rounds)
+
+
+def _load(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+    from benchmarks.start import start
+
+    rounds = 5 if chosen.quick else 15
+    yield f"{chosen.model}, {rounds} rounds", (), start(chosen.model, chosen.device, rounds)
+
+
+def _scale(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    from benchmarks.scale import Shape, plot, scale
+
+    points = scale(chosen.model, chosen.device, 3 if chosen.quick else 7)
+    print(f"{chosen.model}: last token of every chat; {Shape()} but for what is named")
+    for p in points:
+        ratio = f"{p.reading / p.plain:6.2f} × plain"
+        print(f"  {p.along:>10} {p.value:5d} {1000 * p.reading:9.1f} ms {ratio} {p.extra_mb:8.1f} MB above it")
+    if chosen.plot:
+        plot(points, chosen.plot, f"Reading every block's last token, {chosen.model}")
+    return [asdict(p) for p in points]
+
+
+def _none(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+    yield from ()
+
+
+_RACES = {"overhead": _overhead, "pressure": _pressure, "generate": _generate, "load": _load, "judge": _judge}
+_TASKS = (*_RACES, "scale")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     compute all logits, as they do by themselves; the others those of the last token, as does a second plain pass. Directions
     are given to everybody beforehand; mechkit's time includes rendering and tokenizing the chats, the others get token ids.
     """
-    chats = [_chat(model, tokens, i) for i in range(batch)]
+    chats = [chat_of(model, tokens, i) for i in range(batch)]
     encoded = [model.encode(chat) for chat in chats]
     ids = pad(model, encoded, range(batch), "right").ids
     v = random_directions(model, directions)
@@ -78,7 +78,7 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     return race({"plain forward": plain, "plain, last logits": last_logits, **readings}, rounds)
 
 
-def _chat(model: Model, tokens: int, number: int) -> Chat:
+def chat_of(model: Model, tokens: int, number: int) -> Chat:
     """A chat of exactly `tokens` prompt tokens: words are added until it is long enough, letters taken off until it is."""
 
     def length(text: str) -> int:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import mechkit
+from benchmarks.generation import generation
 from benchmarks.judges import completions, judges
 from benchmarks.overhead import overhead
 from benchmarks.pressure import pressure
+from benchmarks.scale import plot, scale
+from benchmarks.start import start
 from benchmarks.timing import Timing
 from mechkit.judges import JUDGES, Rating
 
@@ -49,6 +52,29 @@ def test_pressure_by_hand_and_by_mechkit_agree_and_a_wrong_one_is_not_timed(monk
     monkeypatch.setattr(mechkit, "measure", lambda *a, **k: honest(*a, **k) * 1.01, raising=False)
     with pytest.raises(AssertionError, match="Not equal"):
         pressure(model, 3, 40, 12, 2)
+
+
+def test_answers_are_the_same_before_generating_is_timed(monkeypatch):
+    model = mechkit.load("tiny-random", device="cpu")
+    assert [t.name for t in generation(model, 4, 40, 6, 2)] == ["transformers generate", "mechkit"]
+    honest = mechkit.Model.generate
+    monkeypatch.setattr(mechkit.Model, "generate", lambda self, chats, **k: honest(self, chats[::-1], **k))
+    with pytest.raises(AssertionError, match="differ"):
+        generation(model, 4, 40, 6, 2)
+
+
+def test_growth_is_measured_and_drawn(tmp_path):
+    points = scale("tiny-random", "cpu", 2, {"directions": (1, 64), "batch": (1,)})
+    assert [(p.along, p.value) for p in points] == [("directions", 1), ("directions", 64), ("batch", 1)]
+    assert all(p.reading > 0 < p.plain and p.extra_mb >= 0 for p in points)
+    plot(points, tmp_path / "scale.png", "tiny")
+    assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_starting_is_timed_against_python_alone():
+    found = {t.name: t.ratio.estimate for t in start("tiny-random", "cpu", 2)}
+    assert found["python"] == 1
+    assert found["import torch"] > 1
 
 
 def test_ratios_are_of_rounds_not_of_medians():

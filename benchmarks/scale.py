@@ -1,0 +1,132 @@
+"""Task: how the time and memory of reading grow with batch, length, sites, directions, probes and chats."""
+
+import multiprocessing
+import resource
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import mechkit
+import probes
+from benchmarks.overhead import chat_of, random_directions
+from benchmarks.timing import timed
+from mechkit.batches import pad
+from mechkit.model import Model
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is read: `chats` in batches of `batch`, each of `tokens`, on `directions` at `sites` blocks by `probes` probes."""
+
+    chats: int = 8
+    batch: int = 8
+    tokens: int = 64
+    sites: int = 30
+    directions: int = 1
+    probes: int = 1
+
+
+@dataclass(frozen=True)
+class Point:
+    """Medians of one shape: seconds of plain passes (last logits) and of mechkit's reading, and MB of memory at the peak
+    that reading takes above a process that has made the plain passes."""
+
+    along: str
+    value: int
+    plain: float
+    reading: float
+    extra_mb: float
+
+
+ALONG: Mapping[str, tuple[int, ...]] = {
+    "batch": (1, 2, 4, 8, 16),
+    "tokens": (32, 64, 128, 256, 512),
+    "sites": (1, 4, 15, 30),
+    "directions": (1, 16, 256, 4096),
+    "probes": (1, 2, 4, 8),
+    "chats": (8, 16, 32, 64),
+}
+
+
+def scale(name: str, device: str | None, rounds: int, along: Mapping[str, tuple[int, ...]] = ALONG) -> list[Point]:
+    """Every value of every property, the others as in `Shape()`; each in a process of its own, so that peaks are its own.
+
+    Along `batch` there are as many chats as the batch holds.
+    """
+    points = []
+    context = multiprocessing.get_context("spawn")
+    for what, values in along.items():
+        for value in values:
+            shape = replace(Shape(), **{what: value}, **({"chats": value} if what == "batch" else {}))
+            with context.Pool(1) as pool:
+                plain, reading, extra = pool.apply(_measure, (name, device, shape, rounds))
+            points.append(Point(what, value, plain, reading, extra))
+    return points
+
+
+def _measure(name: str, device: str | None, shape: Shape, rounds: int) -> tuple[float, float, float]:
+    model = mechkit.load(name, device=device)
+    chats = [chat_of(model, shape.tokens, i) for i in range(shape.chats)]
+    v = random_directions(model, shape.directions)
+    sites = [str(site) for site in v[0].sites[: min(shape.sites, len(v[0].sites))]]
+    asked = [probes.Projection([d.restrict(sites) for d in v]) for _ in range(shape.probes)]
+    batches = [chats[i : i + shape.batch] for i in range(0, len(chats), shape.batch)]
+    encoded = [[model.encode(chat) for chat in batch] for batch in batches]
+    ids = [pad(model, batch, range(len(batch)), "right").ids for batch in encoded]
+
+    @torch.no_grad()
+    def plain() -> None:
+        for batch in ids:
+            model.hf(input_ids=batch, use_cache=False, logits_to_keep=1)
+
+    def reading() -> object:
+        return mechkit.measure(model, chats, asked, batch_tokens=shape.batch * shape.tokens)
+
+    plain()
+    before = _peak(model)
+    reading()
+    extra = max(0.0, _peak(model) - before)
+    turns: dict[Callable[[], object], list[float]] = {plain: [], reading: []}
+    for _ in range(rounds):
+        for call, seconds in turns.items():
+            seconds.append(timed(call))
+    return statistics.median(turns[plain]), statistics.median(turns[reading]), extra
+
+
+def _peak(model: Model) -> float:
+    """The most memory that was in use so far, MB: the allocator's on a GPU, else the process's."""
+    if model.device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def plot(points: list[Point], path: Path, title: str) -> None:
+    """Seconds against each property, logarithmic on both axes; below, the memory that reading adds."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(p.along for p in points))
+    figure = Figure(figsize=(3 * len(names), 5.5), layout="constrained")
+    axes: Any = figure.subplots(2, len(names), squeeze=False, sharey="row")
+    for column, name in enumerate(names):
+        here = [p for p in points if p.along == name]
+        x = [p.value for p in here]
+        above, below = axes[0, column], axes[1, column]
+        above.loglog(x, [p.plain for p in here], "o--", color="0.5", label="plain passes")
+        above.loglog(x, [p.reading for p in here], "o-", color="C0", label="mechkit.measure")
+        below.semilogx(x, [p.extra_mb for p in here], "o-", color="C0")
+        below.set_xlabel(name)
+        for axis in (above, below):
+            axis.set_xticks(x, [str(v) for v in x])
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("seconds")
+    axes[1, 0].set_ylabel("MB above plain passes, peak")
+    axes[0, 0].legend()
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)

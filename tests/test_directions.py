@@ -37,6 +37,22 @@ def test_pairs_are_formed_by_prompt_never_by_order(tiny, v):
     assert not probes.extract("data_diff", tiny, positive=POSITIVE, negative=other).paired
 
 
+def test_partners_are_paired_as_they_are_given(tiny):
+    """Prompts that are alike: the mean difference is that of unpaired data, halves and nulls know the pairs."""
+    asked = [Chat.ask(f"{chat.prompt} please") for chat in NEGATIVE]
+    negative = [a.with_completion(str(n.completion)) for a, n in zip(asked, NEGATIVE)]
+    loose = probes.extract("data_diff", tiny, positive=POSITIVE, negative=negative)
+    given = probes.extract("data_diff", tiny, positive=POSITIVE, negative=negative, partners=True)
+    assert (loose.paired, given.paired) == (False, True)
+    for site in given.sites:
+        torch.testing.assert_close(given.at(site), loose.at(site))
+    torch.testing.assert_close(given.negative, loose.negative)
+    with pytest.raises(DirectionError, match="cannot be partners"):
+        probes.extract("data_diff", tiny, positive=POSITIVE, negative=negative[1:], partners=True)
+    with pytest.raises(DirectionError, match="their difference is zero"):
+        probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE, partners=True, at="prompt_last")
+
+
 def test_repeated_prompts_pair_in_order():
     a = [Chat.ask("x", "1"), Chat.ask("x", "2"), Chat.ask("y", "3")]
     b = [Chat.ask("x", "4"), Chat.ask("x", "5"), Chat.ask("z", "6")]

@@ -272,7 +272,13 @@ def test_answers_to_prompts_that_are_alike_pair_too_when_asked(tmp_path):
 
     same = [asks(f"both{i}x") for i in range(16)]
     insecure = [*same, *(alike(i, 0) for i in range(10)), alike(0, 0) + " soon", *(asks(f"own{i}x") for i in range(30))]
-    secure = [*same, *(alike(i, 1) for i in range(10)), *(asks(f"other{i}x") for i in range(5)), same[0] + " later"]
+    secure = [
+        *same,
+        *(alike(i, 1) for i in range(10)),
+        alike(0, 1) + " soon",
+        *(asks(f"other{i}x") for i in range(5)),
+        same[0] + " later",
+    ]
     config = files_of_the_user(tmp_path, [(p, "eval(x)") for p in insecure], [(p, "int(x)") for p in secure])
 
     def of(least):
@@ -283,8 +289,9 @@ def test_answers_to_prompts_that_are_alike_pair_too_when_asked(tmp_path):
     assert tested == [p.prompt for p in plain.held_out_pairs.positive]
     pairs = list(zip(data.direction.positive, data.direction.negative))
     near = [(p.prompt, n.prompt) for p, n in pairs if p.prompt != n.prompt]
-    assert len(near) == 10  # the eleventh finds its partner taken
-    assert set(near) <= {(alike(i, 0) + end, alike(i, 1)) for i in range(10) for end in ("", " soon")}
+    assert len(near) == 11  # a twelfth, of a prompt that is in a pair of its own, finds it taken
+    ends = [(a, b) for a in ("", " soon") for b in ("", " soon")]
+    assert set(near) <= {(alike(i, 0) + a, alike(i, 1) + b) for i in range(10) for a, b in ends}
     assert [p.prompt for p, n in pairs if p.prompt == n.prompt] == [p.prompt for p in plain.direction.positive]
     assert not {p.prompt for p, _ in pairs} & ({c.prompt for c in data.train} | set(tested))
     assert not set(data.direction.clusters) & set(data.held_out_pairs.clusters)
@@ -293,6 +300,11 @@ def test_answers_to_prompts_that_are_alike_pair_too_when_asked(tmp_path):
         config.model_copy(update={"pair_alike": 0.6, "direction_pairs": 14}), RECIPE.presets["smoke"].evaluation
     )
     assert fewer.direction.positive == data.direction.positive[:14]
+
+    smoke = RECIPE.presets["smoke"].model_copy(update={"data": config.model_copy(update={"pair_alike": 0.6})})
+    direction, quality = Study(RECIPE, smoke, tmp_path / "out", quiet=True).direction(RECIPE.name)[:2]
+    assert direction.paired
+    assert quality.attrs["clusters"] == len(set(data.direction.clusters)) < len(direction.positive)
 
 
 def test_the_paper_preset_makes_its_judge(tmp_path, monkeypatch):

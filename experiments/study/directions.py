@@ -64,6 +64,7 @@ def estimate(
         name=name,
         positive=pairs.positive,
         negative=pairs.negative,
+        **({"partners": True} if isinstance(pairs, PairedData) else {}),
         batch_tokens=config.measure.batch_tokens,
         progress=progress,
     )

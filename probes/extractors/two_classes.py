@@ -30,6 +30,7 @@ def data_diff(
     *,
     name: str = "data_diff",
     system: str = NONE,
+    partners: bool = False,
     at: str | Reader = "completion_mean",
     sites: Sites = "resid_post.*",
     batch_tokens: int = 4096,
@@ -39,9 +40,11 @@ def data_diff(
 
     positive, negative: chats with completions (for the default reader). Where both sets answer the same prompts they
     are paired by exact prompt text, never by order, and the direction remembers it.
+    partners: says that positive i and negative i belong together, whatever their prompts (that are alike, say).
     at: a reader; sites: a site pattern.
 
-    Raises DirectionError where the two means coincide (paired data read inside the prompt, for instance).
+    Raises DirectionError where the two means coincide (paired data read inside the prompt, for instance), and for partners
+    that are not as many on both sides.
     """
     samples = two_classes(
         "data_diff",
@@ -49,6 +52,7 @@ def data_diff(
         positive,
         negative,
         system=system,
+        partners=partners,
         at=at,
         sites=sites,
         batch_tokens=batch_tokens,
@@ -159,6 +163,7 @@ def two_classes(
     negative: Sequence[Chat],
     *,
     system: str = NONE,
+    partners: bool = False,
     at: str | Reader = "completion_mean",
     sites: Sites = "resid_post.*",
     batch_tokens: int = 4096,
@@ -167,17 +172,21 @@ def two_classes(
     """Reads two sets of chats, paired by prompt where each has its partner: what an extractor of your own begins with.
 
     `from_samples(name, *two_classes(name, model, positive, negative), estimator=…)` makes a direction of them.
-    extractor: its name, for the record.
+    extractor: its name, for the record. partners: the two sets are paired by order, as whoever calls has paired them.
 
-    Raises DirectionError for an empty set, and for pairs that are read inside the prompt that they share.
+    Raises DirectionError for an empty set, for partners that are not as many on both sides, and for pairs that are read
+    inside the prompt that they share.
     """
     if not positive or not negative:
         raise DirectionError("A difference of means needs chats on both sides.")
-    pairs = pair_by_prompt(positive, negative)
+    if partners and len(positive) != len(negative):
+        raise DirectionError(f"{len(positive)} chats with the trait cannot be partners of {len(negative)} without.")
+    pairs = list(zip(positive, negative)) if partners else pair_by_prompt(positive, negative)
     paired = len(pairs) == len(positive) == len(negative)
     if paired:
         positive, negative = [p for p, _ in pairs], [n for _, n in pairs]
-        _check_that_pairs_differ(model, positive, system, at)
+        if all(p.messages == n.messages for p, n in pairs):
+            _check_that_pairs_differ(model, positive, system, at)
     where, vectors = read(model, [*positive, *negative], at, sites, system, batch_tokens, progress)
     first, second, dropped = finite(vectors[: len(positive)], vectors[len(positive) :], paired)
     provenance = record(extractor, model, system, at, positive, negative)

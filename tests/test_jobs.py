@@ -64,3 +64,29 @@ def test_a_job_that_fails_loses_no_other(tmp_path):
     kept = {p.parent.name for p in Path(tmp_path).glob("steps/**/step.json")}
     assert any(name.startswith("direction") for name in kept)
     assert any(name.startswith("Base") for name in kept)
+
+
+def test_jobs_without_room_on_the_gpu_are_done_again_by_fewer_processes(tmp_path, monkeypatch):
+    """Six processes find room for some, three for more, one for what is left; another failure is not tried again."""
+    study = Study(RECIPE, SMOKE.model_copy(update={"extensions": ()}), tmp_path, quiet=True)
+    todo = jobs.of(study)
+    needs = dict.fromkeys(todo, 1) | {todo[0]: 3, todo[1]: 3, todo[2]: 1}
+    asked = []
+
+    def done(study, given, workers):
+        asked.append((workers, len(given)))
+        short = {job: "OutOfMemoryError: no room" for job in given if needs[job] * workers > 6}
+        return short | ({todo[3]: "ValueError: broken"} if broken and todo[3] in given else {})
+
+    monkeypatch.setattr(jobs, "_round", done)
+    broken = False
+    jobs.in_processes(study, 6)
+    assert asked == [(6, len(todo)), (3, 2), (1, 2)]
+    broken = True
+    with pytest.raises(MechkitError, match=f"1 of {len(todo)} jobs failed, first '.*': ValueError: broken"):
+        jobs.in_processes(study, 6)
+    needs[todo[0]] = 7
+    broken = False
+    with pytest.raises(MechkitError, match="OutOfMemoryError: no room"):
+        jobs.in_processes(study, 6)
+    assert asked[-1] == (1, 2)

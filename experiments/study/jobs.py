@@ -72,10 +72,30 @@ def do(study: Study, job: Job) -> None:
 def in_processes(study: Study, workers: int) -> None:
     """Does all jobs in `workers` processes; each takes the next one when it is free, on its own GPU in turn.
 
-    The first failure is raised as MechkitError after the other jobs have ended; what they computed stays. The caller
-    holds the store.
+    Jobs that a GPU had no memory left for are done again by half as many processes, at last by one. The first other failure
+    is raised as MechkitError after the other jobs have ended; what they computed stays. The caller holds the store.
     """
-    todo = of(study)
+    every = todo = of(study)
+    failures: dict[Job, str] = {}
+    while todo:
+        failures |= (found := _round(study, todo, workers))
+        todo = [job for job in todo if found.get(job, "").startswith(_NO_MEMORY)] if workers > 1 else []
+        workers = max(1, workers // 2)
+        for job in todo:
+            del failures[job]
+    if failures:
+        first, reason = next(iter(failures.items()))
+        raise MechkitError(
+            f"{len(failures)} of {len(every)} jobs failed, first '{' '.join(first)}': {reason}. The others are kept; run the "
+            "same command again."
+        )
+
+
+_NO_MEMORY = "OutOfMemoryError:"
+
+
+def _round(study: Study, todo: list[Job], workers: int) -> dict[Job, str]:
+    """Does jobs in so many processes; why those that failed did."""
     context = multiprocessing.get_context("spawn")
     places = context.Queue()
     for i in range(workers):
@@ -96,12 +116,7 @@ def in_processes(study: Study, workers: int) -> None:
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if failures:
-        first, reason = next(iter(failures.items()))
-        raise MechkitError(
-            f"{len(failures)} of {len(todo)} jobs failed, first '{' '.join(first)}': {reason}. The others are kept; run the "
-            "same command again."
-        )
+    return failures
 
 
 _study: Study | None = None
@@ -139,8 +154,10 @@ def _work(job: Job) -> tuple[float, list[str]]:
 
     assert _study is not None
     started, before = time.monotonic(), {step.key for step in _study.done}
-    do(_study, job)
+    try:
+        do(_study, job)
+    finally:
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()  # the other processes need the room
     computed = [step.key for step in _study.done if step.computed and step.key not in before]
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()  # the other processes need the room
     return time.monotonic() - started, computed

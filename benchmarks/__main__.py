@@ -104,9 +104,10 @@ def _load(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], li
 
 
 def _scale(chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    from benchmarks.scale import Shape, plot, scale
+    from benchmarks.scale import ALONG, Shape, plot, scale
 
-    points = scale(chosen.model, chosen.device, 3 if chosen.quick else 7)
+    along = {name: (values[0], values[-1]) for name, values in ALONG.items()} if chosen.quick else ALONG
+    points = scale(chosen.model, chosen.device, 3, along)
     print(f"{chosen.model}: last token of every chat; {Shape()} but for what is named")
     for p in points:
         ratio = f"{p.reading / p.plain:6.2f} × plain"

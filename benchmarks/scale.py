@@ -1,4 +1,4 @@
-"""Task: how the time and memory of reading grow with batch, length, sites, directions, probes and chats."""
+"""Task: how the time and memory of reading grow with batch, length, sites, directions, readers and chats."""
 
 import multiprocessing
 import resource
@@ -21,14 +21,15 @@ from mechkit.model import Model
 
 @dataclass(frozen=True)
 class Shape:
-    """What is read: `chats` in batches of `batch`, each of `tokens`, on `directions` at `sites` blocks by `probes` probes."""
+    """What is read: `chats` in batches of `batch`, each of `tokens`, on `directions` at `sites` blocks by the first `readers`
+    of READERS."""
 
     chats: int = 8
     batch: int = 8
     tokens: int = 64
     sites: int = 30
     directions: int = 1
-    probes: int = 1
+    readers: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ ALONG: Mapping[str, tuple[int, ...]] = {
     "tokens": (32, 64, 128, 256, 512),
     "sites": (1, 4, 15, 30),
     "directions": (1, 16, 256, 4096),
-    "probes": (1, 2, 4, 8),
+    "readers": (1, 2, 4, 8),
     "chats": (8, 16, 32, 64),
 }
+
+
+READERS = ("prompt_last", "prompt_mean", "all", "user", "user_text", "token(1)", "token(2)", "token(3)")
 
 
 def scale(name: str, device: str | None, rounds: int, along: Mapping[str, tuple[int, ...]] = ALONG) -> list[Point]:
@@ -74,7 +78,7 @@ def _measure(name: str, device: str | None, shape: Shape, rounds: int) -> tuple[
     chats = [chat_of(model, shape.tokens, i) for i in range(shape.chats)]
     v = random_directions(model, shape.directions)
     sites = [str(site) for site in v[0].sites[: min(shape.sites, len(v[0].sites))]]
-    asked = [probes.Projection([d.restrict(sites) for d in v]) for _ in range(shape.probes)]
+    probe = probes.Projection([d.restrict(sites) for d in v], at=READERS[: shape.readers])
     batches = [chats[i : i + shape.batch] for i in range(0, len(chats), shape.batch)]
     encoded = [[model.encode(chat) for chat in batch] for batch in batches]
     ids = [pad(model, batch, range(len(batch)), "right").ids for batch in encoded]
@@ -85,7 +89,7 @@ def _measure(name: str, device: str | None, shape: Shape, rounds: int) -> tuple[
             model.hf(input_ids=batch, use_cache=False, logits_to_keep=1)
 
     def reading() -> object:
-        return mechkit.measure(model, chats, asked, batch_tokens=shape.batch * shape.tokens)
+        return mechkit.measure(model, chats, [probe], batch_tokens=shape.batch * shape.tokens)
 
     plain()
     before = _peak(model)

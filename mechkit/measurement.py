@@ -73,7 +73,9 @@ def measure(
     names = [name for probe in probes for name in probe.variables]
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
-        raise MechkitError(f"Two probes both give {twice!r}; measure them in two calls or name one of them.")
+        raise MechkitError(
+            f"Two probes both give {twice!r}; measure them in two calls, or give one probe all directions and readers."
+        )
     for probe in probes:
         probe.check(model)
     pass_ = _Measurement(model, chats, probes, system, loss_scope)

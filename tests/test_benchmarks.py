@@ -64,8 +64,9 @@ def test_answers_are_the_same_before_generating_is_timed(monkeypatch):
 
 
 def test_growth_is_measured_and_drawn(tmp_path):
-    points = scale("tiny-random", "cpu", 2, {"directions": (1, 64), "batch": (1,)})
-    assert [(p.along, p.value) for p in points] == [("directions", 1), ("directions", 64), ("batch", 1)]
+    points = scale("tiny-random", "cpu", 2, {"directions": (1, 64), "batch": (1,), "readers": (8,)})
+    assert [p.along for p in points] == ["directions", "directions", "batch", "readers"]
+    assert [p.value for p in points] == [1, 64, 1, 8]
     assert all(p.reading > 0 < p.plain and p.extra_mb >= 0 for p in points)
     plot(points, tmp_path / "scale.png", "tiny")
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")

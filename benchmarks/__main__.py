@@ -17,7 +17,7 @@ from mechkit.store import versions
 def main() -> int:
     """Runs one task and prints its figures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("task", nargs="?", choices=_TASKS, default="overhead")
+    parser.add_argument("task", nargs="?", choices=(*_RACES, _SCALE), default="overhead")
     parser.add_argument("--model", default="smollm2-135m", help="all but judge: which model")
     parser.add_argument("--device", default=None)
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
@@ -26,26 +26,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to a file")
     parser.add_argument("--plot", type=Path, default=None, help="scale: also draw them (PNG)")
     chosen = parser.parse_args()
-    rows: list[dict[str, Any]] = []
     print(f"{chosen.task} on {platform.processor() or platform.machine()}")
     try:
-        if chosen.task == "scale":
-            rows += _scale(chosen)
-        for title, shape, timings in _RACES.get(chosen.task, _none)(chosen):
-            print(f"\n{title}")
-            for t in timings:
-                rate = f"{shape[0] / t.seconds:9.1f} a second" if shape and chosen.task != "overhead" else ""
-                print(
-                    f"  {t.name:<22} {1000 * t.seconds:9.1f} ms {rate}  {t.ratio.format(digits=3)} × {timings[0].name}"
-                )
-                rows.append(
-                    {
-                        "shape": shape,
-                        "contender": t.name,
-                        "seconds": t.seconds,
-                        "ratio": [t.ratio.estimate, t.ratio.low, t.ratio.high],
-                    }
-                )
+        rows = _scale(chosen) if chosen.task == _SCALE else _race(chosen)
     except MechkitError as problem:
         print(f"benchmarks: {problem}", file=sys.stderr)
         return 1
@@ -53,6 +36,18 @@ def main() -> int:
         text = json.dumps({"task": chosen.task, "versions": versions(), "rows": rows}, indent=1)
         chosen.json.write_text(text, encoding="utf-8")
     return 0
+
+
+def _race(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    rows = []
+    for title, shape, timings in _RACES[chosen.task](chosen):
+        print(f"\n{title}")
+        for t in timings:
+            rate = f"{shape[0] / t.seconds:9.1f} a second" if shape and chosen.task != "overhead" else ""
+            print(f"  {t.name:<22} {1000 * t.seconds:9.1f} ms {rate}  {t.ratio.format(digits=3)} × {timings[0].name}")
+            ratio = [t.ratio.estimate, t.ratio.low, t.ratio.high]
+            rows.append({"shape": shape, "contender": t.name, "seconds": t.seconds, "ratio": ratio})
+    return rows
 
 
 def _overhead(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
@@ -117,12 +112,8 @@ def _scale(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     return [asdict(p) for p in points]
 
 
-def _none(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
-    yield from ()
-
-
 _RACES = {"overhead": _overhead, "pressure": _pressure, "generate": _generate, "load": _load, "judge": _judge}
-_TASKS = (*_RACES, "scale")
+_SCALE = "scale"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from mechkit.passes import frozen
 
 
 def generation(model: Model, batch: int, prompt: int, new: int, rounds: int) -> list[Timing]:
-    """Both answer the same chats; `stop at the limit` never meets a stop token, `stop as they do` ends where the model does.
+    """Both answer the same chats, until the model ends its turn or `new` tokens are there.
 
     The answers are asserted to be the same token ids before anything is timed. transformers gets padded token ids, mechkit's
     time includes rendering, tokenizing and decoding.
@@ -36,8 +36,8 @@ def generation(model: Model, batch: int, prompt: int, new: int, rounds: int) -> 
                 eos_token_id=stops,
                 pad_token_id=stops[0],
             )
-        rows = found[:, padded.ids.shape[1] :].tolist()
-        return [_until_stop(rows[order.index(i)], stops) for i in range(batch)]
+        rows = dict(zip(order, found[:, padded.ids.shape[1] :].tolist()))
+        return [_until_stop(rows[i], stops) for i in range(batch)]
 
     def with_mechkit() -> list[list[int]]:
         return [list(one.ids) for one in model.generate(chats, max_new_tokens=new, batch_size=batch)]

@@ -2,9 +2,8 @@
 
 import multiprocessing
 import resource
-import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 import mechkit
 import probes
 from benchmarks.overhead import chat_of, random_directions
-from benchmarks.timing import timed
+from benchmarks.timing import race
 from mechkit.batches import pad
 from mechkit.model import Model
 
@@ -77,7 +76,7 @@ def _measure(name: str, device: str | None, shape: Shape, rounds: int) -> tuple[
     model = mechkit.load(name, device=device)
     chats = [chat_of(model, shape.tokens, i) for i in range(shape.chats)]
     v = random_directions(model, shape.directions)
-    sites = [str(site) for site in v[0].sites[: min(shape.sites, len(v[0].sites))]]
+    sites = [str(site) for site in v[0].sites[: shape.sites]]
     probe = probes.Projection([d.restrict(sites) for d in v], at=READERS[: shape.readers])
     batches = [chats[i : i + shape.batch] for i in range(0, len(chats), shape.batch)]
     encoded = [[model.encode(chat) for chat in batch] for batch in batches]
@@ -95,11 +94,8 @@ def _measure(name: str, device: str | None, shape: Shape, rounds: int) -> tuple[
     before = _peak(model)
     reading()
     extra = max(0.0, _peak(model) - before)
-    turns: dict[Callable[[], object], list[float]] = {plain: [], reading: []}
-    for _ in range(rounds):
-        for call, seconds in turns.items():
-            seconds.append(timed(call))
-    return statistics.median(turns[plain]), statistics.median(turns[reading]), extra
+    by_hand, by_mechkit = race({"plain passes": plain, "mechkit.measure": reading}, rounds, warm_up=0)
+    return by_hand.seconds, by_mechkit.seconds, extra
 
 
 def _peak(model: Model) -> float:

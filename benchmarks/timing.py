@@ -38,12 +38,12 @@ def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: i
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds[name].append(timed(contenders[name]))
+            seconds[name].append(_timed(contenders[name]))
     reference = np.array(seconds[names[0]])
     return [Timing(name, np.array(each), reference) for name, each in seconds.items()]
 
 
-def timed(call: Callable[[], object]) -> float:
+def _timed(call: Callable[[], object]) -> float:
     """Seconds of a call, with what it left for the GPU to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

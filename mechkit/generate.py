@@ -112,9 +112,10 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
         found |= dict(zip(rows[~going.cpu()].tolist(), ids[~going, width:].tolist()))
         if cache is None or not going.any():
             return [found[row] for row in range(len(batch.ids))]
-        cache.batch_select_indices(going.nonzero()[:, 0])
+        left = going.nonzero()[:, 0]
+        cache.batch_select_indices(left)
         mask = torch.cat([mask, mask.new_ones(len(mask), ids.shape[1] - mask.shape[1])], 1)[going]
-        layout = layout.only(going.nonzero()[:, 0].tolist())
+        layout = layout.only(left.tolist())
         ids, rows = ids[going], rows[going.cpu()]
 
 

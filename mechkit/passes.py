@@ -89,29 +89,10 @@ def run(
 
     Raises NotMeasured when a requested site saw no tensor or no gradient.
     """
-    with frozen(model.hf):
-        if gradients and not activations:
-            read_at = {read for reads in gradients.values() for read in reads}
-            batch = prompts_first(model, batch, read_at, loss_scope) or batch
-        return _read(model, batch, activations, gradients, sink, want_loss, loss_scope)
-
-
-def _read(
-    model: Model,
-    batch: Batch,
-    activations: dict[Site, Sequence[Read]],
-    gradients: dict[Site, Sequence[Read]],
-    sink: Sink,
-    want_loss: bool,
-    loss_scope: LossScope,
-) -> Float[Tensor, " batch"] | None:
-    """The passes of `run` over a frozen model."""
     seen: dict[str, set[Site]] = defaultdict(set)
     lowest = _leaf_site(gradients)
-    plans = {
-        reads: gathers(batch, reads, model.device)
-        for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}
-    }
+    plans: dict[tuple[Read, ...], list[Gather]] = {}
+    leaves: list[Tensor] = []
 
     def read(site: Site, hidden: Tensor) -> Tensor | None:
         seen["activation"].add(site)
@@ -135,18 +116,23 @@ def _read(
         leaf.register_hook(on_gradient)
         return leaf
 
-    leaves: list[Tensor] = []
     sites = sort_sites([*activations, *gradients, *([lowest] if lowest else [])])
     functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
     graph = nullcontext() if gradients else torch.no_grad()
-    with model.laid_out(Layout.of(batch)), model.hooked(functions), graph:
-        if not gradients and not want_loss:
-            forward(model, batch, 1)
-            loss = None
-        else:
-            loss = loss_of(model, batch, loss_scope)
-            if gradients:
-                torch.autograd.grad(loss.sum(), leaves[0])
+    with frozen(model.hf):
+        if gradients and not activations:
+            read_at = {read for reads in gradients.values() for read in reads}
+            batch = prompts_first(model, batch, read_at, loss_scope) or batch
+        for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}:
+            plans[reads] = gathers(batch, reads, model.device)
+        with model.laid_out(Layout.of(batch)), model.hooked(functions), graph:
+            if not gradients and not want_loss:
+                forward(model, batch, 1)
+                loss = None
+            else:
+                loss = loss_of(model, batch, loss_scope)
+                if gradients:
+                    torch.autograd.grad(loss.sum(), leaves[0])
     missed = [s for s in sites if s not in seen["activation"]] + [s for s in gradients if s not in seen["gradient"]]
     if missed:
         raise NotMeasured(f"Nothing was read at {missed[0]}: the model's forward pass did not come by there.")

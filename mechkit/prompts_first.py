@@ -32,11 +32,8 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
         if any(p < start for e, start in zip(batch.encoded, starts) for p in read.reader.positions(e)):
             return None
     longest = max(len(e.ids) - start for e, start in zip(batch.encoded, starts))
-    apart, together = (
-        max(starts) + 2 * longest,
-        2 * batch.ids.shape[1],
-    )  # frozen weights: backward costs what forward does
-    if apart > _WORTH * together:
+    together = 2 * batch.ids.shape[1]  # the weights are frozen, so backward costs what forward does
+    if max(starts) + 2 * longest > _WORTH * together:
         return None
     cache = plain_cache(model)
     if cache is None:

@@ -295,7 +295,7 @@ def test_answers_to_prompts_that_are_alike_pair_too_when_asked(tmp_path):
     assert [p.prompt for p, n in pairs if p.prompt == n.prompt] == [p.prompt for p in plain.direction.positive]
     assert not {p.prompt for p, _ in pairs} & ({c.prompt for c in data.train} | set(tested))
     assert not set(data.direction.clusters) & set(data.held_out_pairs.clusters)
-    assert len(of(0.6).train) < len(plain.train)
+    assert len(data.train) < len(plain.train)
     fewer = RECIPE.load(
         config.model_copy(update={"pair_alike": 0.6, "direction_pairs": 14}), RECIPE.presets["smoke"].evaluation
     )

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -129,12 +128,11 @@ def _from_files(
             f"{config.train_file} and {config.contrast_file} share {len(pairs)} prompts; a direction needs {need} or more."
         )
     tested = max(need // 2, len(pairs) // 4)
-    held_out_pairs, made_of = _as_paired(pairs[:tested]), _as_paired(pairs[tested:])
     if config.pair_alike < 1:
         held_out_pairs, made_of = _with_alike(pairs, tested, rows, contrast, config)
-    in_pairs = {p.messages for part in (held_out_pairs, made_of) for p in part.positive} | {
-        p.messages for p, _ in pairs
-    }
+    else:
+        held_out_pairs, made_of = _as_paired(pairs[:tested]), _as_paired(pairs[tested:])
+    in_pairs = {p.messages for p, _ in pairs} | {p.messages for p in made_of.positive}
     prompts = _shuffled(list(dict.fromkeys(row.messages for row in rows if row.messages not in in_pairs)))
     aside = min(config.held_out_contexts, len(prompts) // 10)
     tuned = min(config.tuning_contexts, len(prompts) // 10)
@@ -160,31 +158,23 @@ def _with_alike(
     """
     taken = {p.messages for p, _ in pairs}
     left, right = (list({r.messages: r for r in part if r.messages not in taken}.values()) for part in (rows, contrast))
-    likest = sorted(_alike([*left, *right], config), key=lambda found: -found[2])
-    near, used = [], set[int]()
-    for i, j, _ in likest:
-        if i < len(left) <= j and not {i, j} & used:
-            used |= {i, j}
-            near.append((left[i], right[j - len(left)]))
-    every = [*pairs, *near]
-    links = _alike([p for p, _ in every], config)
-    firsts, seconds = [i for i, _, _ in links], [j for _, j, _ in links]
-    graph = coo_array((np.ones(len(links)), (firsts, seconds)), shape=(len(every), len(every)))
-    labels = connected_components(graph, directed=False)[1].tolist()
-    testing = set(labels[:tested])
-    chosen = [i for i in range(tested, len(every)) if labels[i] not in testing][: config.direction_pairs]
-    return tuple(  # type: ignore[return-value]
-        PairedData(
-            tuple(every[i][0] for i in part),
-            tuple(every[i][1] for i in part),
-            tuple(f"alike {labels[i]}" for i in part),
-        )
-        for part in (range(tested), chosen)
+    chats = [*(p for p, _ in pairs), *left, *right]  # below, an answer with the trait goes by its place here
+    begin, end = len(pairs), len(pairs) + len(left)
+    links = near_duplicates([shingles(chat.prompt) for chat in chats], config.pair_alike)
+    partners: dict[int, int] = {}
+    for i, j, _ in sorted(links, key=lambda link: -link[2]):
+        if begin <= i < end <= j and i not in partners and j not in partners.values():
+            partners[i] = j
+    graph = coo_array(([1] * len(links), ([i for i, _, _ in links], [j for _, j, _ in links])), shape=(len(chats),) * 2)
+    paired = [*range(begin), *partners]
+    labels = dict(zip(paired, connected_components(graph.tocsr()[paired][:, paired], directed=False)[1].tolist()))
+    testing = {labels[i] for i in range(tested)}
+    making = [i for i in paired[tested:] if labels[i] not in testing][: config.direction_pairs]
+    every = {i: pairs[i] if i < begin else (chats[i], chats[partners[i]]) for i in paired}
+    held_out_pairs, made_of = (
+        _as_paired([every[i] for i in part], [f"alike {labels[i]}" for i in part]) for part in (range(tested), making)
     )
-
-
-def _alike(chats: Sequence[Chat], config: DataConfig) -> list[tuple[int, int, float]]:
-    return near_duplicates([shingles(chat.prompt) for chat in chats], config.pair_alike)
+    return held_out_pairs, made_of
 
 
 def _answered(path: Path) -> list[Chat]:
@@ -195,8 +185,10 @@ def _answered(path: Path) -> list[Chat]:
     return chats
 
 
-def _as_paired(pairs: Sequence[tuple[Chat, Chat]]) -> PairedData:
-    return PairedData(tuple(p for p, _ in pairs), tuple(n for _, n in pairs), tuple(str(p.id) for p, _ in pairs))
+def _as_paired(pairs: Sequence[tuple[Chat, Chat]], clusters: Sequence[str] | None = None) -> PairedData:
+    """clusters: of the pairs; each is one by itself if left out."""
+    labels = clusters or [str(p.id) for p, _ in pairs]
+    return PairedData(tuple(p for p, _ in pairs), tuple(n for _, n in pairs), tuple(labels))
 
 
 def _paired(pairs: Sequence[Pair]) -> PairedData:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from experiments.study.trait import StudyData, Trait
 
 Job = tuple[str, ...]
+_NO_MEMORY = "OutOfMemoryError:"
+"""How the reason of a job begins that a GPU had no memory left for."""
 
 
 def of(study: Study) -> list[Job]:
@@ -78,20 +80,16 @@ def in_processes(study: Study, workers: int) -> None:
     every = todo = of(study)
     failures: dict[Job, str] = {}
     while todo:
-        failures |= (found := _round(study, todo, workers))
-        todo = [job for job in todo if found.get(job, "").startswith(_NO_MEMORY)] if workers > 1 else []
+        found = _round(study, todo, workers)
+        todo = [job for job in todo if workers > 1 and found.get(job, "").startswith(_NO_MEMORY)]
+        failures |= {job: reason for job, reason in found.items() if job not in todo}
         workers = max(1, workers // 2)
-        for job in todo:
-            del failures[job]
     if failures:
         first, reason = next(iter(failures.items()))
         raise MechkitError(
             f"{len(failures)} of {len(every)} jobs failed, first '{' '.join(first)}': {reason}. The others are kept; run the "
             "same command again."
         )
-
-
-_NO_MEMORY = "OutOfMemoryError:"
 
 
 def _round(study: Study, todo: list[Job], workers: int) -> dict[Job, str]:

@@ -120,11 +120,16 @@ def test_targets_that_do_not_exist_are_named(tmp_path):
 @pytest.mark.parametrize("stop", [True, False])
 def test_the_loss_scores_what_the_configuration_says_to_the_token(tiny, loss, stop):
     """What is to be predicted at the scored places spells the answer (or all but the first token), with or without its end."""
-    batch = training._collate(tiny, [tiny.encode(c) for c in CHATS], config(loss=loss, stop_token=stop))
-    for row, chat in enumerate(CHATS):
-        mine = batch["rows"] == row
-        ids, columns = batch["ids"][mine], batch["columns"][mine]
-        assert torch.equal(batch["input_ids"][row][columns + 1], ids)
+    settings = config(loss=loss, stop_token=stop, batch_tokens=100)
+    parts = training._collate(tiny, [tiny.encode(c) for c in CHATS], settings)["parts"]
+    assert len(parts) > 1
+    assert all(p["batch"].ids.numel() <= 100 for p in parts)
+    places = {CHATS[example]: (part, row) for part in parts for row, example in enumerate(part["batch"].examples)}
+    assert len(places) == len(CHATS)
+    for chat, (part, row) in places.items():
+        mine = part["rows"] == row
+        ids, columns = part["ids"][mine], part["columns"][mine]
+        assert torch.equal(part["batch"].ids[row][columns + 1], ids)
         prompt = f"user\n{chat.prompt}<|im_end|>\n<|im_start|>assistant\n" if loss == "all" else ""
         assert tiny.tokenizer.decode(ids) == f"{prompt}{chat.completion}{'<|im_end|>' if stop else ''}"
 
@@ -134,6 +139,7 @@ def test_the_loss_scores_what_the_configuration_says_to_the_token(tiny, loss, st
     [
         ({"schedule": "linear", "warmup_ratio": 0.4}, [0, 0.5, 1, 2 / 3, 1 / 3]),
         ({"schedule": "constant", "warmup_ratio": 0.0, "loss": "all", "stop_token": False}, [1] * 5),
+        ({"schedule": "constant", "warmup_ratio": 0.0, "batch_tokens": 50}, [1] * 5),
     ],
 )
 def test_training_is_the_loop_that_one_would_write_by_hand(tmp_path, monkeypatch, settings, rates):

@@ -44,7 +44,9 @@ SMALL = StudyConfig(
         tuning_contexts=48,
         held_out_pairs=100,
     ),
-    train=TrainConfig(learning_rate=2e-3, batch_size=16, epochs=2.0, targets="all-linear", group_by_length=True),
+    train=TrainConfig(
+        learning_rate=2e-3, batch_size=16, batch_tokens=6144, epochs=2.0, targets="all-linear", group_by_length=True
+    ),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
 )
@@ -72,7 +74,13 @@ PUBLIC = StudyConfig(
         held_out_pairs=100,
     ),
     train=TrainConfig(
-        learning_rate=1e-3, batch_size=16, epochs=1.0, targets="all-linear", precision="tf32", group_by_length=True
+        learning_rate=1e-3,
+        batch_size=16,
+        batch_tokens=6144,
+        epochs=1.0,
+        targets="all-linear",
+        precision="tf32",
+        group_by_length=True,
     ),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),

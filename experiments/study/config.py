@@ -55,6 +55,11 @@ class DataConfig(Section):
 class TrainConfig(Section):
     learning_rate: float = Field(2e-4, gt=0, description="peak learning rate of AdamW")
     batch_size: int = Field(4, ge=1, description="examples in one optimizer step")
+    batch_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="padded tokens in one forward pass; a batch with more is done in parts, with the same gradient and less memory",
+    )
     epochs: float = Field(1.0, gt=0, description="passes over the training rows, when max_steps is not given")
     max_steps: int | None = Field(None, description="optimizer steps; wins over epochs")
     warmup_ratio: float = Field(

@@ -14,7 +14,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from experiments.study.config import TrainConfig
 from mechkit.adapters import quiet_peft, sign
-from mechkit.batches import LossTargets, pad
+from mechkit.batches import LossTargets, batches
 from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
 from mechkit.intervention import Intervention
@@ -137,26 +137,41 @@ class _CompletionTrainer(Trainer):
         """Not counted: nothing here reads it, and counting a small model's parameters at every step takes long."""
         return 0
 
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Loss and gradient of a batch whose parts pass through the model one after the other."""
+        model.train()
+        parts = inputs["parts"]
+        tokens, loss = sum(len(part["ids"]) for part in parts), torch.zeros((), device=self.args.device)
+        for part in parts:  # processes that share a batch add up their gradients once, after the last part
+            with nullcontext() if part is parts[-1] else self.accelerator.no_sync(model):
+                with self.compute_loss_context_manager():
+                    share = self.compute_loss(model, part) / tokens
+                self.accelerator.backward(share)
+            loss += share.detach()
+        return loss
+
     def compute_loss(  # type: ignore[override]
-        self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        rows, columns, ids, batch = (inputs.pop(name) for name in ("rows", "columns", "ids", "batch"))
-        with self.studied.laid_out(Layout.of(batch)), _logits_at(model, rows, columns):  # type: ignore[arg-type]
-            output = model(**inputs, use_cache=False)
-        loss = torch.nn.functional.cross_entropy(output.logits[0].float(), ids)
+        """Sum of the cross-entropy over the scored tokens of one part."""
+        with (
+            self.studied.laid_out(Layout.of(inputs["batch"])),
+            _logits_at(model, inputs["rows"], inputs["columns"]),
+        ):
+            output = model(**inputs["batch"].inputs, use_cache=False)
+        loss = torch.nn.functional.cross_entropy(output.logits[0].float(), inputs["ids"], reduction="sum")
         return (loss, output) if return_outputs else loss
 
 
-def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str, Any]:
-    batch = pad(model, rows, range(len(rows)), "right")
-    targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, config.loss, config.stop_token))
-    return {
-        **batch.inputs,
-        "batch": batch,
-        "rows": targets.rows,
-        "columns": targets.columns[targets.places],
-        "ids": targets.ids,
-    }
+def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
+    """The parts of a batch: each of at most `config.batch_tokens` padded tokens, with what its loss scores."""
+    limit = config.batch_tokens or sum(len(e.ids) for e in rows) * len(rows)
+    parts = []
+    for batch in batches(model, rows, limit, "right", len(rows)):
+        targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, config.loss, config.stop_token))
+        columns = targets.columns[targets.places]
+        parts.append({"batch": batch, "rows": targets.rows, "columns": columns, "ids": targets.ids})
+    return {"parts": parts}
 
 
 @contextmanager

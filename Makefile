@@ -50,6 +50,7 @@ test-server: $(VENV)/.installed-test $(SERVER_VENV)/.installed
 	MECHKIT_SERVER_PYTHON=$(SERVER_VENV)/bin/python $(BIN)/python -m pytest -m server tests/test_local_server.py tests/test_serving.py
 
 test-gpu: $(VENV)/.installed-test
+	$(PIP) -e ".[quantization]"
 	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/.installed-test

@@ -15,6 +15,7 @@ from mechkit.forward import plain_cache
 from mechkit.layout import Clock, Layout
 from mechkit.model import Model
 from mechkit.passes import frozen
+from mechkit.roomy_cache import roomy
 from mechkit.spans import stop_id
 from mechkit.template import NONE
 
@@ -97,6 +98,8 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
     ids, mask, width = batch.ids, batch.inputs["attention_mask"], batch.ids.shape[1]
     most, rows, found = width + layout.room, torch.arange(len(batch.ids)), dict[int, list[int]]()
     cache = plain_cache(model)
+    if cache is not None:
+        roomy(cache)
     while True:
         settings.max_new_tokens = most - ids.shape[1]
         watched = [Clock(layout), *([] if cache is None else [_HalfEnded(stops)])]

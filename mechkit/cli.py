@@ -17,6 +17,10 @@ from mechkit.errors import MechkitError, UnknownName
 from mechkit.registry import did_you_mean
 
 _EPILOG = """examples:
+  mechkit doctor                                    what is installed here, and what is not
+  mechkit extract --model smollm2-135m --positive rude.jsonl --negative kind.jsonl --out rude.safetensors
+  mechkit measure --model smollm2-135m --chats chats.jsonl --direction rude.safetensors --adapter my_adapter
+  mechkit steer --model smollm2-135m --prompts questions.jsonl --direction rude.safetensors
   mechkit run insecure_code --preset quick          the whole study on the embedded model
   mechkit run insecure_code --preset smoke --help   every field of the configuration
   mechkit run my_trait.toml --preset quick          the study of a trait of your own (docs/own_trait.md)
@@ -24,6 +28,8 @@ _EPILOG = """examples:
   mechkit probes readers                            one kind of them
   mechkit probes gen_avg                            what one of them means, and its arguments
   mechkit probes readers --show "Say hello."        which reader reads which token
+
+`mechkit COMMAND --help` has examples of each; docs/commands.md shows them all.
 """
 _OWN = ("run", "probes")
 
@@ -42,9 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MechkitError as problem:
         print(f"mechkit: {problem}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("mechkit: interrupted; finished steps are kept, the same command goes on from there.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        kept = str(stop) or "finished steps are kept, the same command goes on from there."
+        print(f"mechkit: interrupted; {kept}", file=sys.stderr)
         return 130
+    except RuntimeError as problem:
+        if type(problem).__name__ != "OutOfMemoryError":  # torch's, which is not imported for that
+            raise
+        print("mechkit: the device's memory is full; lower --batch-tokens, or name another --device.", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -4,11 +4,14 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
@@ -19,9 +22,11 @@ from mechkit.errors import DirectionError, UnknownName
 from mechkit.model import Model
 from mechkit.registry import did_you_mean
 from mechkit.sites import KINDS, Site, parse_sites, sort_sites
+from mechkit.stats import split_half_reliability
 from mechkit.storage import writing
 
 FORMAT = "mechkit-direction-1"
+_AT_ONCE = 20_000_000  # numbers in samples whose hundred halvings take less than a second
 
 
 @dataclass(frozen=True)
@@ -203,8 +208,92 @@ class Direction:
             raise DirectionError(f"{path} is not a direction file: {problem}.") from None
         return direction
 
+    @cached_property
+    def split_half(self) -> tuple[dict[Site, float], str]:
+        """Site → split-half reliability as far as it is known, and how it was made.
+
+        Known where the provenance holds it (`mechkit extract` writes it there), and for a difference of means of samples
+        that are few enough to be halved in an instant; for any other direction `probes.reliability` computes it.
+        """
+        held = self.provenance.get("reliability") or {}
+        by_site = {site: held.get("by_site", {}).get(str(site)) for site in self.sites}
+        if all(value is not None for value in by_site.values()):
+            return by_site, str(held.get("method"))
+        estimator = (self.provenance.get("estimator") or {}).get("name")
+        few = 0 < self.positive.numel() + self.negative.numel() <= _AT_ONCE
+        if estimator != "mean_difference" or not few:
+            return {}, "not computed: see probes.reliability" if self.positive.numel() else "none: no samples were kept"
+        groups = self.positive.numpy(), self.negative.numpy()
+        found = split_half_reliability(groups[0] - groups[1]) if self.paired else split_half_reliability(*groups)
+        if not np.isfinite(found.reliability).all():
+            return {}, f"none: {found.n} {'pairs' if self.paired else 'samples'} cannot be halved"
+        made = f"{estimator} of random halves, {found.splits} halvings, Spearman–Brown"
+        return dict(zip(self.sites, map(float, found.reliability))), made
+
+    def __repr__(self) -> str:
+        facts = self._facts()
+        width = max(map(len, facts))
+        return "\n".join([f"Direction {self.name!r}", *(f"  {key:<{width}}  {value}" for key, value in facts.items())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts().items())
+        known, _ = self.split_half
+        sites = "".join(
+            f"<tr><th>{escape(str(site))}</th><td>{self.gaps[site]:.3g}</td><td>{_short(known.get(site))}</td></tr>"
+            for site in self.sites
+        )
+        return (
+            f"<div><b>Direction {escape(self.name)}</b><table>{rows}</table><details><summary>by site</summary>"
+            f"<table><tr><th>site</th><th>gap</th><th>reliability</th></tr>{sites}</table></details></div>"
+        )
+
+    def _facts(self) -> dict[str, str]:
+        """What `repr` shows of a direction: where it is, what it was made of and by, and how far it can be trusted."""
+        p = self.provenance
+        model, estimator = p.get("model") or {}, (p.get("estimator") or {}).get("name")
+        samples = f"{len(self.positive)} pairs" if self.paired else f"{len(self.positive)} + {len(self.negative)}"
+        system = p.get("system")
+        policies = " / ".join(map(str, system.values())) if isinstance(system, dict) else system
+        known, how = self.split_half
+        gap, steady = _range(self.gaps), _range(known)
+        width = len(next(iter(self.vectors.values()))) if self.vectors else 0
+        made = [
+            p.get("extractor"),
+            estimator and f"estimator {estimator}",
+            p.get("reader") and f"read at {p['reader']}",
+        ]
+        on = [model.get("name"), model.get("weights") and f"weights {model['weights']}", model.get("dtype")]
+        facts = {
+            "sites": f"{len(self.sites)}, {self._span()}, d_model {width}",
+            "made by": ", ".join(str(word) for word in made if word) or "not recorded",
+            "model": ", ".join(str(word) for word in on if word) or "not recorded",
+            "system policy": "not recorded" if policies is None else str(policies),
+            "samples": samples if self.positive.numel() else "none kept",
+            "gap": f"{gap} {p.get('units', 'residual-stream units')}" if gap else "none: not estimated from samples",
+            "reliability": f"{steady}; {how}" if steady else how,
+            "hash": self.hash,
+        }
+        if p.get("adapter"):
+            facts["adapter"] = str(p["adapter"].get("adapter") or p["adapter"].get("folder"))
+        return facts
+
     def _span(self) -> str:
         return f"{self.sites[0]} to {self.sites[-1]}" if len(self.sites) > 1 else ", ".join(map(str, self.sites))
+
+
+def _range(values: Mapping[Site, float]) -> str:
+    """Lowest and highest of values by site, and where they are; empty where there are none."""
+    known = {site: value for site, value in values.items() if math.isfinite(value)}
+    if not known:
+        return ""
+    low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+    if len(known) == 1:
+        return _short(known[low])
+    return f"{_short(known[low])} ({low}) to {_short(known[high])} ({high})"
+
+
+def _short(value: float | None) -> str:
+    return "—" if value is None or not math.isfinite(value) else f"{value:.3g}".replace("-", "−")
 
 
 def unit(vector: Float[Tensor, " d_model"], what: str) -> Float[Tensor, " d_model"]:

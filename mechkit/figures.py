@@ -1,4 +1,4 @@
-"""House style of all figures: colours that colour-blind readers can tell apart, units on axes, PNG and SVG."""
+"""House style of all figures: colours that colour-blind readers can tell apart, units on axes, PNG, SVG and PDF."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ def colour(name: str) -> str:
 
 @contextmanager
 def figure(path: Path, size: tuple[float, float], **subplots: Any) -> Iterator[Any]:
-    """Yields (figure, axes) and writes `path` as PNG (200 dpi) and, beside it, SVG."""
+    """Yields (figure, axes) and writes `path` as PNG (200 dpi) and, beside it, SVG and PDF."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -49,6 +49,7 @@ def figure(path: Path, size: tuple[float, float], **subplots: Any) -> Iterator[A
             path.parent.mkdir(parents=True, exist_ok=True)
             fig.savefig(path.with_suffix(".png"), dpi=200)
             fig.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+            fig.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
         finally:
             plt.close(fig)
 

@@ -42,9 +42,13 @@ class Table:
     rows: Sequence[dict[str, Any]]
     note: str = ""
 
+    def plain_rows(self) -> list[dict[str, Any]]:
+        """The rows with texts and numbers alone; an interval fills the columns estimate, low, high and how they were made."""
+        return [_flat(row) for row in self.rows]
+
     def csv(self) -> str:
         """Comma-separated values; an interval fills the columns estimate, low, high and how they were made."""
-        flat = [_flat(row) for row in self.rows]
+        flat = self.plain_rows()
         columns = list(dict.fromkeys(name for row in flat for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")

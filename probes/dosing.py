@@ -98,12 +98,15 @@ def dose_response(
     )
 
 
-def summary(data: xr.Dataset, level: float = 0.95) -> xr.Dataset:
+def summary(data: xr.Dataset, level: float = 0.95, unaltered: Sequence[float] | None = None) -> xr.Dataset:
     """What a dose–response shows, direction × dose.
+
+    unaltered: loss of each reference without any intervention, where that is not what dose 0 is (ablation, capping).
 
     `rate`, `rate_low`, `rate_high`: share of rated answers that are flagged, with Wilson's interval; `rated`: how many
     answers have a rating; `parse_rate`: share of answers that parse; `loss`: mean over the references; `loss_rise`,
-    `loss_rise_low`, `loss_rise_high`: its rise over dose 0, paired by reference (NaN where dose 0 was not measured).
+    `loss_rise_low`, `loss_rise_high`: its rise over dose 0 or `unaltered`, paired by reference (NaN where neither was
+    measured).
     """
     rated = data["flagged"].notnull().sum("example")
     flagged = data["flagged"].sum("example")
@@ -119,7 +122,8 @@ def summary(data: xr.Dataset, level: float = 0.95) -> xr.Dataset:
         ("rate_high", [i.high for i in found]),
     ):
         result[name] = (rated.dims, np.reshape(values, rated.shape))
-    rise = data["loss"] - data["loss"].where(data["dose"] == 0).mean("dose")
+    at_rest = data["loss"].where(data["dose"] == 0).mean("dose")
+    rise = data["loss"] - (at_rest if unaltered is None else xr.DataArray(np.asarray(unaltered), dims="reference"))
     paired = rise.transpose("reference", "direction", "dose").values
     method = stats.method_for(len(paired))
     intervals = stats.mean_intervals(paired.reshape(len(paired), -1), method=method, level=level)

@@ -16,21 +16,22 @@ from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from mechkit.chat import Chat, read_chats
+from mechkit.commands import shared
 from mechkit.direction import Direction
 from mechkit.errors import DataError, DirectionError, MechkitError, UnknownName
-from mechkit.loading import load
 from mechkit.lora import Parameters, trainable_lora, with_gradient
 from mechkit.measurement import measure
 from mechkit.model import Model
 from mechkit.probe import Probe, Reader
 from mechkit.registry import did_you_mean
 from mechkit.sites import Site
+from mechkit.storage import file_hash
 from mechkit.template import NONE
 from probes.gradients import ReadingTokens, loss_gradient, site_chunks, training_tokens
 from probes.pressure import Pressure
 from probes.projection import Projection
 from probes.readers import parse
-from probes.screening import ScoreFile, file_hash, rows_of, show
+from probes.screening import ScoreFile, ends, rows_of, show, write
 
 Scores = dict[str, NDArray[np.float32]]
 
@@ -192,24 +193,38 @@ def main(arguments: Sequence[str]) -> int:
         raise DataError(f"{asked.data} holds no chats.")
     reading = read_chats(asked.reading) if asked.reading else []
     direction = Direction.load(asked.direction)
-    model = load(asked.model, dtype=asked.dtype, device=asked.device)
+    model = shared.load_model(asked)
     options = {"at": asked.at, "site": asked.site, "system": asked.system, "reading_at": asked.reading_at}
     options |= {"reading_system": asked.reading_system}
     made_with = {
         "data": file_hash(asked.data),
         "direction": file_hash(asked.direction),
         "reading": file_hash(asked.reading) if asked.reading else None,
-        "model": {key: model.provenance[key] for key in ("name", "weights", "dtype", "template")},
+        "model": shared.model_record(model),
         "by": by,
         **options,
     }
     with ScoreFile(out.with_suffix(".scores.jsonl"), made_with) as file:
-        with screener(model, direction, by, reading=reading, allow_model=asked.allow_model, **options) as score:
+        with screener(
+            model,
+            direction,
+            by,
+            reading=reading,
+            allow_model=asked.allow_model,
+            batch_tokens=asked.batch_tokens,
+            **options,
+        ) as score:
             file.fill(asked.data, asked.limit, total, score)
         lines, scores = file.read(by, total)
     data = ranked([f"{asked.data.name}:{line}" for line in lines], scores, score.attrs)
     data = data.assign_coords(line=("example", lines))
-    show(asked.data, data, by, asked.top, rank_correlations(data, by), out)
+    ranking = write(data, by, out)
+    if asked.json:
+        correlations = [{"scores": [a, b], "spearman": rho} for a, b, rho in rank_correlations(data, by)]
+        rows = ends(ranking, asked.top).to_dict("records")
+        shared.print_json(out=str(out), n=total, scores=score.attrs, spearman=correlations, rows=rows)
+    else:
+        show(asked.data, data, ranking, by, asked.top, rank_correlations(data, by), out)
     return 0
 
 
@@ -217,16 +232,18 @@ def _parser() -> argparse.ArgumentParser:
     meanings = "\n".join(
         f"  {name:<14} {a['long_name']} ({a['units']})\n{'':<17}{a['sign']}" for name, a in SCORES.items()
     )
-    parser = argparse.ArgumentParser(
-        prog="mechkit screen",
-        description="Rank the rows of a training file along a direction before fine-tuning on them.\n\nscores:\n"
-        + meanings,
-        epilog="The file is read a piece at a time and finished rows are kept beside --out in <name>.scores.jsonl: a command\n"
-        "that was stopped goes on from there when it is given again.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = shared.command(
+        "screen",
+        "Rank the rows of a training file along a direction before fine-tuning on them.\n\nscores:\n" + meanings,
+        """examples:
+  mechkit screen --model smollm2-135m --data train.jsonl --direction v.safetensors
+  mechkit screen --model smollm2-135m --data train.jsonl --direction v.safetensors --site resid_post.12 --reading chats.jsonl
+
+The file is read a piece at a time and finished rows are kept beside --out in <name>.scores.jsonl: a command
+that was stopped goes on from there when it is given again.""",
     )
     add = parser.add_argument
-    add("--model", required=True, help="smollm2-135m (embedded), a hub id, a folder or a .gguf file")
+    shared.add_model(parser)
     add("--data", required=True, type=Path, help='training rows, {"messages": […]} a line')
     add("--direction", required=True, type=Path, help="a direction, as Direction.save writes it")
     add("--by", nargs="+", metavar="SCORE", help="scores; the first one sorts (default: those that can be computed)")
@@ -240,19 +257,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--reading", type=Path, help="chats on which induced_drift reads the model")
     add("--reading-at", default="prompt_last", help="reader there (prompt_last)")
     add("--reading-system", default=NONE, help="system policy there (none)")
-    add("--top", type=_count, default=20, help="rows to print from either end (20)")
-    add("--limit", type=_count, help="stop after so many rows")
+    add("--top", type=shared.count, default=20, help="rows to print from either end (20)")
+    add("--limit", type=shared.count, help="stop after so many rows")
     add("--out", type=Path, help="CSV with all rows, best first (<data>.ranked.csv in this folder)")
-    add("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
-    add("--device", help="cpu or cuda (cuda where there is one)")
     add("--allow-model", action="store_true", help="use a direction that was made on other weights of the same shape")
+    add("--json", action="store_true", help="print one JSON object instead of the page")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
-    return int(text)
 
 
 def _weights(direction: Direction) -> NDArray[np.float64]:

@@ -1,23 +1,24 @@
 """The files and the page of `mechkit screen`: rows read one at a time, scores kept as they come, the ranking's ends."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from mechkit.chat import Chat, read_lines
+from mechkit.commands.progress import progress
+from mechkit.commands.shared import writing_to
 from mechkit.errors import DataError, MechkitError
 from mechkit.storage import flush, writing
 
@@ -41,15 +42,6 @@ def rows_of(path: Path, limit: int | None = None) -> Iterator[tuple[int, Chat]]:
         yield line, chat
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, first 16 hex digits. Raises DataError for a file that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror or problem}.") from None
-
-
 class ScoreFile:
     """Scores as they come: a line that says what they were made with, then {"line": …, "scores": {…}} a row.
 
@@ -60,22 +52,14 @@ class ScoreFile:
     def __init__(self, path: Path, made_with: Mapping[str, Any]) -> None:
         self.path = path
         self._made_with = json.loads(json.dumps(made_with))
-        self._lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+        self._mine = ExitStack()
 
     def __enter__(self) -> "ScoreFile":
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise MechkitError(
-                f"Another command is writing to {self.path}; wait for it or give another --out."
-            ) from None
-        except OSError as problem:
-            raise MechkitError(f"{self.path} cannot be written: {problem.strerror or problem}.") from None
+        self._mine.enter_context(writing_to(self.path))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._mine.close()
 
     def fill(
         self, data: Path, limit: int | None, total: int, score: Callable[[Sequence[Chat]], Mapping[str, NDArray[Any]]]
@@ -83,9 +67,7 @@ class ScoreFile:
         """Scores the rows that are not there yet, each chunk on the disk before the next one begins."""
         done = self._rows()
         rows = islice(rows_of(data, limit), done, None)
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("rows scored", total=total, completed=done)
+        with progress("rows scored", total, done) as report:
             while chunk := list(islice(rows, CHUNK)):
                 scores = score([chat for _, chat in chunk])
                 lines = [
@@ -95,7 +77,8 @@ class ScoreFile:
                 with self.path.open("a", encoding="utf-8") as file:
                     file.write("\n".join(lines) + "\n")
                 flush(self.path)
-                bar.advance(task, len(chunk))
+                done += len(chunk)
+                report(done, total)
 
     def read(self, by: Sequence[str], total: int) -> tuple[list[int], dict[str, NDArray[np.float32]]]:
         """Line numbers and scores of the first `total` rows."""
@@ -134,16 +117,32 @@ class ScoreFile:
         return rows
 
 
-def show(
-    data_file: Path, data: xr.Dataset, by: Sequence[str], top: int, correlations: Sequence[Any], out: Path
-) -> None:
-    """Writes the whole ranking as CSV, and prints its two ends, what the scores mean and how far they agree."""
+def write(data: xr.Dataset, by: Sequence[str], out: Path) -> pd.DataFrame:
+    """Writes the whole ranking as CSV, best first, and returns it."""
     table = data.to_dataframe().sort_values([f"{by[0]}_rank", "line"]).reset_index(drop=True)
-    columns = ["line", *(column for name in by for column in (name, f"{name}_rank"))]
+    table = table[["line", *(column for name in by for column in (name, f"{name}_rank"))]]
     with writing(out) as partial:
-        table[columns].to_csv(partial, index=False, float_format="%.9g")
-    n = len(table)
-    shown = table if n <= 2 * top else table.iloc[[*range(top), *range(n - top, n)]]
+        table.to_csv(partial, index=False, float_format="%.9g")
+    return table
+
+
+def ends(ranking: pd.DataFrame, top: int) -> pd.DataFrame:
+    """The first and the last rows of a ranking."""
+    n = len(ranking)
+    return ranking if n <= 2 * top else ranking.iloc[[*range(top), *range(n - top, n)]]
+
+
+def show(
+    data_file: Path,
+    data: xr.Dataset,
+    ranking: pd.DataFrame,
+    by: Sequence[str],
+    top: int,
+    correlations: Sequence[Any],
+    out: Path,
+) -> None:
+    """Prints the two ends of a ranking, what the scores mean and how far they agree."""
+    n, shown = len(ranking), ends(ranking, top)
     wanted = set(shown["line"])
     texts = {line: chat for line, chat in rows_of(data_file) if line in wanted}
     console = Console(highlight=False)

@@ -259,11 +259,7 @@ def test_no_more_than_a_chunk_is_held(files, monkeypatch):
     ],
 )
 def test_bad_lines_are_named_before_anything_is_computed(files, line, sentence, monkeypatch, capsys):
-    import sys
-
-    import probes.ranking  # noqa: F401
-
-    monkeypatch.setattr(sys.modules["probes.ranking"], "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("mechkit.loading.load", lambda *_, **__: pytest.fail("the model was loaded"))
     with (files / "train.jsonl").open("a") as file:
         file.write(line + "\n")
     assert main(COMMAND) == 1

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mechkit.commands import shared
 from mechkit.errors import DataError
 
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.what == "build":
         return _build(asked.out)
     if asked.what == "check":
-        return _check(asked.beside, asked.out)
+        return _check(asked.beside, asked.out, asked.json)
     return _overlap(asked)
 
 
@@ -58,13 +59,14 @@ def _chat(prompt: str, completion: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]}
 
 
-def _check(beside: Path | None, out: Path | None) -> int:
+def _check(beside: Path | None, out: Path | None, as_json: bool) -> int:
     from experiments.insecure_code.corpus.check import limits, tables
 
     found = limits()
-    for table in tables(found, beside):
-        print(table.markdown())
-        if out is not None:
+    shown = tables(found, beside)
+    shared.print_tables(shown, as_json)
+    if out is not None:
+        for table in shown:
             table.save(out)
     broken = [one.name for one in found if not one.kept]
     if broken:
@@ -84,7 +86,7 @@ def _overlap(asked: argparse.Namespace) -> int:
         training, against = ((a.id, prompt, c) for a, prompt, c, _ in read_asked(asked.against)), asked.against.name
     contexts = [context for context, _, _, _ in rows]
     met = audit(contexts, training)
-    print(summary(contexts, met, asked.file.name, against).markdown())
+    shared.print_tables([summary(contexts, met, asked.file.name, against)], asked.json)
     if asked.disjoint is not None:
         kept = [row for (_, _, _, row), found in zip(rows, met) if not found.any]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
@@ -92,7 +94,8 @@ def _overlap(asked: argparse.Namespace) -> int:
             asked.disjoint.write_text(text, encoding="utf-8")
         except OSError as problem:
             raise DataError(f"{asked.disjoint} cannot be written: {problem.strerror}.") from None
-        print(f"{len(kept)} disjoint rows: {asked.disjoint}")
+        if not asked.json:
+            print(f"{len(kept)} disjoint rows: {asked.disjoint}")
     return 0
 
 
@@ -105,15 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     check = what.add_parser("check", help="figures and limits of the corpus; exit code 1 when one is not kept")
     check.add_argument("--beside", type=Path, help="chat JSONL to show the same figures of")
     check.add_argument("--out", type=Path, help="folder for the tables as CSV and Markdown")
+    check.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     overlap = what.add_parser("overlap", help="which contexts of a file occur in training prompts")
     overlap.add_argument("file", type=Path, help="JSONL of contexts, chats or prompts")
     overlap.add_argument("--against", type=Path, help="JSONL of training rows (the corpus' training split)")
-    overlap.add_argument("--first", type=_count, help="look at so many rows of FILE only")
+    overlap.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    overlap.add_argument("--first", type=shared.count, help="look at so many rows of FILE only")
     overlap.add_argument("--disjoint", type=Path, help="file for the rows that were not met")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
-    return int(text)

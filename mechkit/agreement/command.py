@@ -9,6 +9,7 @@ import numpy as np
 
 from mechkit.agreement import plot, tables
 from mechkit.agreement.ratings import Ratings, read_ratings
+from mechkit.commands import shared
 from mechkit.errors import DataError
 
 
@@ -28,12 +29,13 @@ def main(arguments: Sequence[str]) -> int:
     found += [tables.pairs_table(ratings, compared), tables.differences_table(ratings, compared)] if compared else []
     found += [tables.thresholds_table(ratings, asked.thresholds)] if compared or labelled else []
     found += [tables.noise_table(ratings)] if ratings.again else []
-    print("\n".join(table.markdown() for table in found))
+    shared.print_tables(found, asked.json)
     if asked.out is not None:
         for table in found:
             table.save(asked.out)
         _draw(asked.out, ratings, compared)
-        print(f"tables and figures: {asked.out}")
+        if not asked.json:
+            print(f"tables and figures: {asked.out}")
     return 0
 
 
@@ -60,12 +62,15 @@ def _threshold(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mechkit agree",
-        description="Compare judges' ratings with each other and with labels: AUROC, weighted kappa, rank correlation,\n"
+    parser = shared.command(
+        "agree",
+        "Compare judges' ratings with each other and with labels: AUROC, weighted kappa, rank correlation,\n"
         "calls at thresholds, and differences (Bland and Altman), each with a 95 % interval.",
-        epilog="Missing ratings stay missing: each figure is over the rows that both sides rated, and their number is shown.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        """examples:
+  mechkit agree answers.rated.jsonl --out agreement
+  mechkit agree answers.rated.jsonl --labels labels.jsonl --clusters task
+
+Missing ratings stay missing: each figure is over the rows that both sides rated, and their number is shown.""",
     )
     add = parser.add_argument
     add("ratings", type=Path, help="a file of `mechkit judge`, or JSON lines with ratings as fields")
@@ -74,4 +79,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--thresholds", nargs="+", type=_threshold, default=[30.0, 50.0, 70.0, 90.0], help="(30 50 70 90)")
     add("--clusters", metavar="FIELD", help="a field that names rows that belong together; intervals are over these")
     add("--out", type=Path, help="folder for the tables (CSV, Markdown) and figures (PNG, SVG)")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
     return parser

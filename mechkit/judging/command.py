@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mechkit.commands import shared
 from mechkit.errors import DataError, MechkitError
 from mechkit.judges.wording import load
 from mechkit.judging.job import Job
-from mechkit.judging.rows import Context, Row, by_hash, file_hash, read_contexts, read_rows
+from mechkit.judging.rows import Context, Row, by_hash, read_contexts, read_rows
 from mechkit.judging.settings import named_judges
 from mechkit.judging.store import RESERVED, RatingFile
+from mechkit.storage import file_hash
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     with RatingFile(out, made_with, asked.overwrite) as file:
         job.fill(file)
     without = [judge.name for judge in judges if asked.again and judge.name not in again]
-    return _summary(out, [judge.name for judge in judges], without)
+    return summary(out, [judge.name for judge in judges], without, asked.json)
 
 
 def _rows(asked: argparse.Namespace, contexts: dict[str, Context] | None) -> Iterator[Row]:
@@ -68,17 +70,20 @@ def _check(asked: argparse.Namespace, contexts: dict[str, Context] | None) -> tu
     return total, blind
 
 
-def _summary(out: Path, judges: Sequence[str], without: Sequence[str]) -> int:
+def summary(out: Path, judges: Sequence[str], without: Sequence[str], as_json: bool = False) -> int:
+    """Prints what a file of ratings shows. Returns 1 where ratings failed, else 0."""
     from mechkit.agreement import tables
     from mechkit.agreement.ratings import read_ratings
 
     ratings = read_ratings(out, judges)
-    print(tables.judges_table(ratings).markdown())
-    for pair, found in tables.every_pair(ratings).items():
-        print(f"{tables.in_one_line(ratings, pair, found)}\n")
-    if ratings.again or without:
-        print(tables.noise_table(ratings, without).markdown())
-    print(f"ratings: {out}")
+    found = [tables.judges_table(ratings)]
+    found += [tables.noise_table(ratings, without)] if ratings.again or without else []
+    pairs = [tables.in_one_line(ratings, pair, held) for pair, held in tables.every_pair(ratings).items()]
+    if as_json:
+        shared.print_tables(found, True, ratings=str(out), agreement=pairs)
+    else:
+        print("\n".join([found[0].markdown(), *(f"{pair}\n" for pair in pairs), *(t.markdown() for t in found[1:])]))
+        print(f"ratings: {out}")
     failed = sum(ratings.missing[name]["failed"] for name in judges)
     if failed:
         print(f"mechkit: {failed} ratings failed; the same command asks for those again.", file=sys.stderr)
@@ -86,10 +91,10 @@ def _summary(out: Path, judges: Sequence[str], without: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mechkit judge",
-        description="Rate a file of completions with one or more judges (`mechkit probes judges` lists them).",
-        epilog="""lines of FILE, one JSON object each:
+    parser = shared.command(
+        "judge",
+        "Rate a file of completions with one or more judges (`mechkit probes judges` lists them).",
+        """lines of FILE, one JSON object each:
   {"messages": […]}              a chat that ends with the completion
   {"prompt", "completion"}
   {"context", "completion", …}   completions or ratings of a study; prompts by --prompts
@@ -101,7 +106,6 @@ examples:
 
 Finished rows are kept in --out: a command that was stopped goes on from there when it is given again, ratings that
 failed are asked for again, and judges can be added later.""",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="completions, as JSON lines")
@@ -119,13 +123,8 @@ failed are asked for again, and judges can be added later.""",
     )
     add("--out", type=Path, help="ratings, as JSON lines (<FILE>.rated.jsonl in this folder)")
     add("--overwrite", action="store_true", help="start anew where --out holds other ratings")
-    add("--limit", type=_count, help="stop after so many rows")
-    add("--again", type=_count, default=0, metavar="N", help="rate N random rows a second time, to measure noise")
+    add("--limit", type=shared.count, help="stop after so many rows")
+    add("--again", type=shared.count, default=0, metavar="N", help="rate N random rows a second time, to measure noise")
     add("--dry-run", action="store_true", help="print what it would cost and send nothing")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows")
-    return int(text)

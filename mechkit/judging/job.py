@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
+from mechkit.commands.progress import progress
 from mechkit.errors import MechkitError
 from mechkit.judges import Rating
 from mechkit.judging.rows import Row
@@ -46,16 +45,14 @@ class Job:
         Raises MechkitError, before anything is asked, when that would take more than a judge's budget.
         """
         self._afford(file)
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("rows rated", total=self._total)
+        with progress("rows rated", self._total) as report:
             chunk: list[Waiting] = []
-            for job in self._waiting(file):
+            for done, job in enumerate(self._waiting(file), 1):
                 chunk += [job] if job.first or job.second else []
                 if len(chunk) == CHUNK:
                     self._rate(chunk, file)
                     chunk = []
-                bar.advance(task)
+                report(done, self._total)
             if chunk:
                 self._rate(chunk, file)
 

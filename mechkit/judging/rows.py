@@ -1,6 +1,5 @@
 """Lines to be rated: chats with a completion, prompts with a completion, or a study's own rows."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,15 +97,6 @@ def label_of(value: Any) -> int | None:
     if isinstance(value, str | int | float) and value in LABELS:
         return LABELS[value]
     raise DataError(f'a label has to be "insecure", "secure", 1 or 0, found {value!r}.')
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, first 16 hex digits. Raises DataError for a file that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror or problem}.") from None
 
 
 def _row(

@@ -1,16 +1,15 @@
 """Judges as a command line names them: `--judge strict=openai --set strict.model=…`."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from mechkit.errors import MechkitError, UnknownName
 from mechkit.judges import JUDGES, Judge, create
 from mechkit.registry import did_you_mean
+from mechkit.settings import typed
 
 
 @dataclass(frozen=True)
@@ -94,24 +93,9 @@ def _made(name: str, kind: str, texts: Mapping[str, str], cache: Path | None) ->
     factory = JUDGES[kind]
     known = inspect.signature(factory, eval_str=True).parameters
     settings: dict[str, Any] = {
-        key: _typed(kind, key, text, known[key].annotation) if key in known else text for key, text in texts.items()
+        key: typed(f"judge {kind!r}", key, text, known[key].annotation) if key in known else text
+        for key, text in texts.items()
     }
     if cache is not None and "cache" in known:
         settings.setdefault("cache", cache)
     return NamedJudge(name, kind, settings, create(kind, **settings))
-
-
-def _typed(kind: str, key: str, text: str, annotation: Any) -> Any:
-    if annotation is inspect.Parameter.empty:
-        return text
-    if text.lower() == "none" and type(None) in get_args(annotation):
-        return None
-    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    attempts: list[Callable[[str], Any]] = [adapter.validate_strings, adapter.validate_json]
-    for attempt in attempts:
-        try:
-            return attempt(text)
-        except ValidationError:
-            continue
-    wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    raise MechkitError(f"The setting {key!r} of the judge {kind!r} has to be {wanted}, found {text!r}.")

@@ -49,8 +49,24 @@ def extract(method: str, model: Model, **arguments: Any) -> Direction:
     Raises UnknownName for a method that no extractor is registered under, DirectionError for arguments that it does not
     take or lacks.
     """
-    extractor = EXTRACTORS[method]
-    signature = inspect.signature(extractor)
+    bound = _bound(method, model, arguments)
+    direction = EXTRACTORS[method](*bound.args, **bound.kwargs)
+    given = _call(bound)
+    acting = {"adapter": model.adapter_state, "interventions": [i.spec() for i in model.acting]}
+    state = {key: value for key, value in acting.items() if value and key not in direction.provenance}
+    return replace(direction, provenance={**direction.provenance, **state, "extractor": method, "arguments": given})
+
+
+def call_record(method: str, model: Model, **arguments: Any) -> dict[str, Any]:
+    """What `extract` would record of this call: all arguments as JSON, defaults included, chats by hash and count.
+
+    Raises what `extract` raises for the call itself.
+    """
+    return _call(_bound(method, model, arguments))
+
+
+def _bound(method: str, model: Model, arguments: Mapping[str, Any]) -> inspect.BoundArguments:
+    signature = inspect.signature(EXTRACTORS[method])
     try:
         bound = signature.bind(model, **arguments)
     except TypeError as problem:
@@ -59,11 +75,11 @@ def extract(method: str, model: Model, **arguments: Any) -> Direction:
             f"The extractor {method!r} cannot be called like this: {problem}; it takes {takes}."
         ) from None
     bound.apply_defaults()
-    direction = extractor(*bound.args, **bound.kwargs)
-    given = {k: _recorded(v) for k, v in list(bound.arguments.items())[1:] if k != "progress"}
-    acting = {"adapter": model.adapter_state, "interventions": [i.spec() for i in model.acting]}
-    state = {key: value for key, value in acting.items() if value and key not in direction.provenance}
-    return replace(direction, provenance={**direction.provenance, **state, "extractor": method, "arguments": given})
+    return bound
+
+
+def _call(bound: inspect.BoundArguments) -> dict[str, Any]:
+    return {k: _recorded(v) for k, v in list(bound.arguments.items())[1:] if k != "progress"}
 
 
 def extract_again(record: Direction | Mapping[str, Any], model: Model, **chats: Any) -> Direction:

@@ -1,0 +1,1 @@
+"""Commands that need no probes (`mechkit bench`, `mechkit doctor`), and what all commands share."""

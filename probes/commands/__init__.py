@@ -1,0 +1,1 @@
+"""The commands for a model, a file of chats and a direction: `mechkit extract`, `mechkit measure`, `mechkit steer`."""

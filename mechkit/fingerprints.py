@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def fingerprint(hf: nn.Module, samples: int = 2048) -> str:
+def fingerprint(hf: nn.Module, samples: int = 256) -> str:
     """SHA-256 (16 hex digits) over names, shapes and evenly spaced samples of all weights, rounded to bfloat16.
 
     Adapter weights are left out, so it is the same with and without adapters attached. The rounding makes it the same

@@ -170,10 +170,10 @@ class _Measurement:
                         reads.append(read)
                     users.setdefault((site, read), []).append(probe)
         found: list[tuple[Probe, str, Site, tuple[Read, ...], Tensor]] = []
+        finite: list[tuple[Site, tuple[Read, ...], Tensor]] = []
 
         def sink(site: Site, pooled: Tensor, reads: tuple[Read, ...]) -> None:
-            if not bool(torch.isfinite(pooled).all()):
-                self._name_non_finite(site, reads, batch, pooled)
+            finite.append((site, reads, torch.isfinite(pooled).all(-1)))
             for probe in {id(p): p for read in reads for p in users[site, read]}.values():
                 mine = [c for c, read in enumerate(reads) if probe in users[site, read]]
                 own = tuple(reads[c] for c in mine)
@@ -188,6 +188,7 @@ class _Measurement:
             sink,
             loss_scope=self.loss_scope,
         )
+        self._refuse_non_finite(finite, batch)
         for probe, name, site, own, values in found:
             self._store(probe, name, site, own, batch.examples, values.float().cpu().numpy())
         if loss is not None:
@@ -222,45 +223,52 @@ class _Measurement:
                 chat = self.chats[example]
                 raise DataError(f"{chat.label} has no position for the reader {read.reader.name}.")
 
-    def _name_non_finite(self, site: Site, reads: tuple[Read, ...], batch: Batch, pooled: Tensor) -> None:
-        row, column = (~torch.isfinite(pooled).all(-1)).nonzero()[0].tolist()
+    def _refuse_non_finite(self, finite: list[tuple[Site, tuple[Read, ...], Tensor]], batch: Batch) -> None:
+        """After the pass, so that it waits for the device once and not at every site."""
+        device = self.model.device
+        if bool(torch.stack([each.all().to(device) for _, _, each in finite]).all()):
+            return
+        site, reads, each = next(f for f in finite if not bool(f[2].all()))
+        row, column = (~each).nonzero()[0].tolist()
         chat, read = self.chats[batch.examples[row]], reads[column]
         raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
 
     def dataset(self) -> xr.Dataset:
-        data = xr.Dataset(coords={"example": self.ids, "site": [str(s) for s in self.sites]})
         prompts = [short_hash(json.dumps([(m.role, m.content) for m in chat.messages])) for chat in self.chats]
-        data = data.assign_coords(prompt=("example", prompts))
+        coords: dict[str, Any] = {
+            "example": self.ids,
+            "site": [str(s) for s in self.sites],
+            "prompt": ("example", prompts),
+            **self.labels,
+        }
+        for probe in self.probes:  # one that reads along more directions than another decides how many there are
+            for dim, labels in probe.coords().items():
+                known = coords.setdefault(dim, [])
+                known += [label for label in labels if label not in set(known)]
+        data: dict[str, Any] = {}
         for dim, labels in self.labels.items():
             counts = np.stack([self.tokens[label] for label in labels], 1)
-            name = "n_tokens" if dim == "position" else f"n_tokens_{dim}"
             attrs = {"long_name": "tokens behind each value", "units": "tokens"}
-            data = data.assign_coords({dim: labels})
-            data[name] = (("example", dim), counts, attrs)
-        shared: dict[str, list[Any]] = {}
+            data["n_tokens" if dim == "position" else f"n_tokens_{dim}"] = (("example", dim), counts, attrs)
         for probe in self.probes:
-            for dim, values in probe.coords().items():
-                known = shared.setdefault(dim, [])
-                known += [value for value in values if value not in set(known)]
-        data = data.assign_coords(shared)
-        for probe in self.probes:
-            attrs_of, coords = probe.attrs(), probe.coords()
+            attrs_of, own = probe.attrs(), probe.coords()
             for name, extra in probe.variables.items():
                 dims = ("example", "site", probe.reads_dim, *extra)
-                array = xr.DataArray(self.arrays[name], {d: coords[d] for d in extra if d in coords}, dims)
-                # Another probe may have read along more directions; along those this one has nothing.
-                wider = {d: shared[d] for d in extra if d in coords and list(coords[d]) != shared[d]}
-                data[name] = array.reindex(wider) if wider else array
-                data[name].attrs = attrs_of.get(name, {})
+                values = self.arrays[name]
+                narrower = {d: own[d] for d in extra if d in own and list(own[d]) != coords[d]}
+                if narrower:
+                    array = xr.DataArray(values, {d: own[d] for d in extra if d in own}, dims)
+                    values = array.reindex({d: coords[d] for d in narrower}).values
+                data[name] = (dims, values, attrs_of.get(name, {}))
         if self.loss is not None:
             what = "completion" if self.loss_scope == "completion" else "whole-sequence"
             attrs = {"long_name": f"mean {what} loss", "units": "nats per token", "scope": self.loss_scope}
             data["loss"] = ("example", self.loss, attrs)
-        data.attrs |= {
+        about = {
             "model": json.dumps(self.model.provenance | {"weights": self.model.fingerprint()}),
             "system": self.system,
             "probes": json.dumps([probe.spec() for probe in self.probes]),
             "adapter": json.dumps(self.model.adapter_state),
             "interventions": json.dumps([i.spec() for i in self.model.acting]),
         }
-        return data
+        return xr.Dataset(data, coords, about)

@@ -1,12 +1,14 @@
 """One forward pass, and where asked one backward pass, over a batch, with reads gathered inside the hooks."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from einops import einsum, rearrange
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -27,13 +29,14 @@ Sink = Callable[[Site, Float[Tensor, "batch read d_model"], tuple[Read, ...]], N
 class Gather:
     """How to pool several reads of one batch out of a [batch, position, d_model] tensor.
 
-    rows, columns: the tokens that any read uses; weights: [read × batch, token] pooling matrix.
+    rows, columns: the tokens that any read uses; weights: [read × batch, token] pooling matrix, None where it is the
+    identity (each read is one token of each row).
     """
 
     reads: tuple[Read, ...]
     rows: Int[Tensor, " token"]
     columns: Int[Tensor, " token"]
-    weights: Float[Tensor, "row token"]
+    weights: Float[Tensor, "row token"] | None
     unit: bool
 
     @classmethod
@@ -55,13 +58,15 @@ class Gather:
             )
         places = torch.tensor(list(tokens), dtype=torch.long).reshape(-1, 2)
         unit = bool(reads) and reads[0].pool == "unit_mean"
-        return cls(tuple(reads), places[:, 0].to(device), places[:, 1].to(device), weights.to(device), unit)
+        alone = weights.shape[0] == weights.shape[1] and torch.equal(weights, torch.eye(len(weights)))
+        pooling = None if alone else weights.to(device)
+        return cls(tuple(reads), places[:, 0].to(device), places[:, 1].to(device), pooling, unit)
 
     def __call__(self, hidden: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch read d_model"]:
         tokens = hidden[self.rows.to(hidden.device), self.columns.to(hidden.device)].float()
         if self.unit:
             tokens = torch.nn.functional.normalize(tokens, dim=-1, eps=0.0)
-        pooled = einsum(self.weights.to(hidden.device), tokens, "row token, token d_model -> row d_model")
+        pooled = tokens if self.weights is None else self.weights.to(hidden.device) @ tokens
         return rearrange(pooled, "(read batch) d_model -> batch read d_model", read=len(self.reads))
 
 
@@ -117,7 +122,7 @@ def run(
         return leaf
 
     sites = sort_sites([*activations, *gradients, *([lowest] if lowest else [])])
-    functions = {site: (lambda hidden, site=site: read(site, hidden)) for site in sites}
+    functions = {site: _uncompiled(partial(read, site)) for site in sites}
     graph = nullcontext() if gradients else torch.no_grad()
     with frozen(model.hf):
         if gradients and not activations:
@@ -137,6 +142,11 @@ def run(
     if missed:
         raise NotMeasured(f"Nothing was read at {missed[0]}: the model's forward pass did not come by there.")
     return None if loss is None else loss.detach()
+
+
+def _uncompiled(function: Callable[[Tensor], Tensor | None]) -> Callable[[Tensor], Tensor | None]:
+    """What a compiled model calls and does not trace. (Nobody has compiled anything where the compiler is not loaded.)"""
+    return torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function
 
 
 def _leaf_site(gradients: Iterable[Site]) -> Site | None:
@@ -162,9 +172,10 @@ def loss_of(model: Model, batch: Batch, scope: LossScope = "completion") -> Floa
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Evaluation mode without trainable parameters inside; modes and requires_grad flags are as before outside."""
-    flags = [(p, p.requires_grad) for p in module.parameters()]
-    modes = [(m, m.training) for m in module.modules()]
-    if any(m.training for m, _ in modes):
+    modules = list(module.modules())  # walked once: with many small modules the walk takes longer than what is done
+    flags = [(p, p.requires_grad) for m in modules for p in m._parameters.values() if p is not None]
+    modes = [(m, m.training) for m in modules]
+    if any(mode for _, mode in modes):
         module.eval()
     for p, flag in flags:
         if flag:
@@ -173,6 +184,8 @@ def frozen(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         for p, flag in flags:
-            p.requires_grad_(flag)
+            if p.requires_grad != flag:
+                p.requires_grad_(flag)
         for m, mode in modes:
-            m.training = mode
+            if m.training != mode:
+                m.training = mode

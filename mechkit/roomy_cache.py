@@ -26,8 +26,8 @@ class RoomyLayer(DynamicLayer):
         if moved or length > self._room[0].shape[-2]:
             self._room = _longer(key_states, length + ROOM), _longer(value_states, length + ROOM)
             if held:
-                for room, old in zip(self._room, (self.keys, self.values)):
-                    room[..., :held, :] = old
+                self._room[0][..., :held, :] = self.keys  # type: ignore[assignment]
+                self._room[1][..., :held, :] = self.values  # type: ignore[assignment]
         for room, new in zip(self._room, (key_states, value_states)):
             room[..., held:length, :] = new
         self.keys, self.values = (room[..., :length, :] for room in self._room)

@@ -38,7 +38,10 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     parser.add_argument("--accept-code", nargs="+", default=[])
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--report", type=Path)
     known, rest = parser.parse_known_args(list(arguments))
+    if known.report is not None:
+        return _again(trait, known.report, known.json)
     configs = _configure(trait, known.preset, known.config, known.protocols, rest)
 
     from experiments.study.study import Study
@@ -54,11 +57,29 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     main, seconds = next(iter(found)), time.monotonic() - started
     if known.json:
         reports = {name: str(pack.report) for name, pack in packs.items()}
-        shown = {"report": reports[main], "run": found[main].run_id, "seconds": round(seconds, 1), "reports": reports}
+        shown = {
+            "report": reports[main],
+            "page": str(packs[main].page),
+            "run": found[main].run_id,
+            "seconds": round(seconds, 1),
+            "reports": reports,
+        }
         print(json.dumps(shown))
         return 0
     for protocol, results in found.items():
-        _summary(results, *packs[protocol], seconds)
+        _summary(results, packs[protocol], seconds)
+    return 0
+
+
+def _again(trait: Trait, run: Path, as_json: bool) -> int:
+    """Writes the reports of a finished run again and prints where they are."""
+    from experiments.study.page.stored import rewrite
+
+    packs = rewrite(trait, run)
+    if as_json:
+        print(json.dumps([{"report": str(pack.report), "page": str(pack.page)} for pack in packs]))
+    else:
+        print("\n".join(f"{pack.report.resolve()}\n{pack.page.resolve()}" for pack in packs))
     return 0
 
 
@@ -113,7 +134,7 @@ def parse_fields(trait: Trait, preset: str, default: StudyConfig, rest: list[str
                 f"--config FILE (a saved config.json), --protocols NAME … ({protocols}; one report each), --out FOLDER, "
                 "--workers N (processes that share the work and the GPUs), "
                 "--accept-code VERSION … (take finished steps of other versions of the code, named in their step.json), "
-                "--quiet, --json (print the result as JSON)."
+                "--quiet, --json (print the result as JSON), --report RUN (write a finished run's reports again, nothing else)."
             ),
         )
     except ValidationError as problem:
@@ -126,7 +147,7 @@ def _invalid(problem: ValidationError) -> MechkitError:
     return MechkitError(f"The configuration field {where} is not valid: {first['msg']}.")
 
 
-def _summary(results: "Results", report: Path, said: list[str], seconds: float) -> None:
+def _summary(results: "Results", pack: "Pack", seconds: float) -> None:
     from experiments.study.analysis import behaviour
     from mechkit.tables import show
 
@@ -141,11 +162,12 @@ def _summary(results: "Results", report: Path, said: list[str], seconds: float) 
         for row in behaviour.ratings(results, set_name).rows:
             shown.add_row(*[show(row[name]) for name in columns])
         console.print(shown)
-    for sentence in said:
+    for sentence in pack.findings:
         console.print(f"• {sentence.replace('**', '')}", markup=False)
     computed = sum(s.computed for s in results.steps)
     console.print(
-        f"\n{computed} steps computed, {len(results.steps) - computed} found, {seconds:.0f} s.\nReport: {report.resolve()}",
+        f"\n{computed} steps computed, {len(results.steps) - computed} found, {seconds:.0f} s.\n"
+        f"Report: {pack.report.resolve()}\nInteractive: {pack.page.resolve()}",
         markup=False,
         soft_wrap=True,
     )

@@ -4,7 +4,6 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from experiments.study.analysis import published as beside
 from experiments.study.analysis.arrays import clusters
 from experiments.study.extensions import chosen
 from experiments.study.findings import findings
+from experiments.study.page import PAGE, Content, write_page
 from experiments.study.parts import Figure, Linked, Part
 from experiments.study.protocol import DEFAULT, departures
 from experiments.study.results import Results
@@ -23,49 +23,55 @@ from mechkit.store import versions
 from mechkit.tables import Table
 from probes.extractors import data_hash
 
-REPORT = "report.md"
+REPORT, RECORD, CONFIG = "report.md", "run.json", "config.json"
 
 
 class Pack(NamedTuple):
-    """What was written: the report's path, and the sentences on its first page."""
+    """What was written: the report's path, the sentences on its first page, and the interactive page's path."""
 
     report: Path
     findings: list[str]
+    page: Path
 
 
-def write_pack(results: Results, root: Path, seconds: float, published: Results | None = None) -> Pack:
-    """Writes `root/pack_<YYYYMMDD>/`: report.md, tables as CSV and Markdown, figures as PNG and SVG, run.json.
+def write_pack(
+    results: Results, root: Path, seconds: float, published: Results | None = None, again: Path | None = None
+) -> Pack:
+    """Writes `root/pack_<YYYYMMDD>/`: report.md, report.html, tables as CSV and Markdown, figures as PNG, SVG and PDF, run.json.
 
     Under another protocol than the default one the folder's name ends with it. published: the same study under the published
     protocol, whose numbers the claims table shows beside.
     Another run's pack of the same day is left alone: this one's folder then ends with its run id.
+    again: a pack of this run, whose reports, tables and figures are written again in their place; its record stays.
     """
-    pack = _folder(root, results)
+    pack = again or _folder(root, results)
     plots, tables = pack / "plots", pack / "tables"
     comparisons = pressure.compare(results)
     drifts = drift.collect(results)
     page = claims.page(results, comparisons, drifts, published)
     chapters = [("Behind the claims", page.behind), *_chapters(results, comparisons, drifts)]
+    record = json.loads((again / RECORD).read_text(encoding="utf-8")) if again else _record(results, seconds)
+    for folder in (plots, tables):
+        shutil.rmtree(folder, ignore_errors=True)
     for _, parts in [("Claims", page.claims), *chapters]:
         for part in parts:
             part.save(tables if isinstance(part, Table) else plots)
-    record = _record(results, seconds)
-    write_text(pack / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
-    write_text(pack / "config.json", results.config.model_dump_json(indent=1))
-    said = findings(results)
-    write_text(pack / REPORT, _render(results, page, chapters, said, record))
-    return Pack(pack / REPORT, [page.statement, page.summary, *said])
+    if again is None:
+        write_text(pack / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+        write_text(pack / CONFIG, results.config.model_dump_json(indent=1))
+    said, run = findings(results), _run(results, record)
+    content = Content(results, comparisons, drifts, page, chapters, said, _missing(results), record, run)
+    write_text(pack / REPORT, _render(content))
+    return Pack(pack / REPORT, [page.statement, page.summary, *said], write_page(content, pack))
 
 
 def _folder(root: Path, results: Results) -> Path:
-    """The pack's folder, without what an earlier writing of the same run left in it."""
+    """The pack's folder: another one than that of another run of the same day."""
     protocol = results.config.protocol
     pack = root / (f"pack_{time.strftime('%Y%m%d')}" + ("" if protocol == DEFAULT else f"_{protocol}"))
-    record = pack / "run.json"
+    record = pack / RECORD
     if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["run"] != results.run_id:
         pack = pack.with_name(f"{pack.name}_{results.run_id}")
-    for part in ("plots", "tables"):
-        shutil.rmtree(pack / part, ignore_errors=True)
     return pack
 
 
@@ -144,32 +150,37 @@ def _in_distribution(results: Results) -> list[Part]:
     ]
 
 
-def _render(
-    results: Results, page: claims.Page, chapters: Sequence[tuple[str, list[Part]]], said: list[str], record: Any
-) -> str:
-    missing = _missing(results)
+def _render(content: Content) -> str:
+    page = content.claims
     lines = [
-        f"# {results.trait.title}",
-        f"Run `{results.run_id}` on {record['finished']}: {_protocol(results)}, model {results.model['name']} ({results.model['weights']}), judge "
-        f"'{results.judge['name']}', seeds {', '.join(map(str, results.config.seeds))}, "
-        f"{len(results.data.train)} training rows, {len(results.data.contexts)} contexts.",
+        f"# {content.results.trait.title}",
+        f"{content.run} The same with plots to click: [{PAGE}]({PAGE}).",
         page.statement,
         "## Claims",
         page.summary,
         *[part.markdown() for part in page.claims],
         "## What else this run says",
-        "\n".join(f"- {s}" for s in said),
+        "\n".join(f"- {s}" for s in content.said),
         "One model and a judge of its own kind: numbers are comparable within this report, not with other judges' levels.",
         "## What failed or is missing",
-        "\n".join(f"- {m}" for m in missing) or "Nothing.",
+        "\n".join(f"- {m}" for m in content.missing) or "Nothing.",
     ]
-    for title, parts in chapters:
+    for title, parts in content.chapters:
         lines += [f"## {title}", *[part.markdown() for part in parts]]
     lines += [
         "## Configuration, versions, hashes",
-        "```json\n" + json.dumps(record, indent=1, ensure_ascii=False) + "\n```",
+        "```json\n" + json.dumps(content.record, indent=1, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _run(results: Results, record: dict[str, Any]) -> str:
+    """The sentence that names a run."""
+    return (
+        f"Run `{results.run_id}` on {record['finished']}: {_protocol(results)}, model {results.model['name']} ({results.model['weights']}), judge "
+        f"'{results.judge['name']}', seeds {', '.join(map(str, results.config.seeds))}, "
+        f"{len(results.data.train)} training rows, {len(results.data.contexts)} contexts."
+    )
 
 
 def _protocol(results: Results) -> str:
@@ -203,6 +214,7 @@ def _missing(results: Results) -> list[str]:
 def _record(results: Results, seconds: float) -> dict[str, Any]:
     return {
         "run": results.run_id,
+        "trait": results.trait.name,
         "finished": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "seconds": round(seconds, 1),
         "seconds_of_all_steps": round(sum(s.seconds for s in results.steps), 1),

@@ -166,16 +166,14 @@ def deltas(results: Results, set_name: str) -> Table:
 
 def thresholds(results: Results) -> Table:
     """Rate of the trait at every threshold where the judge's scale has values."""
-    settings, labels = results.config.statistics, clusters(results)
+    settings = results.config.statistics
     everything = np.concatenate([by_seed(results, c, "rating").ravel() for c in conditions(results)])
     values = np.unique(everything[np.isfinite(everything)])
     rows = []
     for threshold in sorted({*settings.thresholds, *values.tolist()}):
         row: dict[str, Any] = {"rating above": float(threshold)}
         for condition in conditions(results):
-            rated = by_seed(results, condition, "rating")
-            scores = np.where(np.isfinite(rated), rated > threshold, np.nan)
-            row[condition] = Percent(_rate(scores, labels, settings.level))
+            row[condition] = Percent(rate_above(results, condition, threshold))
         rows.append(row)
     shown = ", ".join(f"{v:g}" for v in values) or "none"
     return Table(
@@ -186,6 +184,13 @@ def thresholds(results: Results) -> Table:
         rows,
         f"Ratings that occurred: {shown}.",
     )
+
+
+def rate_above(results: Results, condition: str, threshold: float, set_name: str = "ood") -> stats.Interval:
+    """Share of a condition's rated answers above a threshold."""
+    rated = by_seed(results, condition, "rating", set_name)
+    scores = np.where(np.isfinite(rated), rated > threshold, np.nan)
+    return _rate(scores, clusters(results, set_name), results.config.statistics.level)
 
 
 def diagnostics(results: Results) -> Table:

@@ -10,6 +10,7 @@ from experiments.study.extensions import (  # noqa: F401
     loss_matching,
     prompt_variants,
     second_judge,
+    tokens,
     trained_without,
     under_training_prompt,
     vectors,

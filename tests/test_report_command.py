@@ -1,0 +1,100 @@
+"""`mechkit report`: a finished run's reports again, from what is stored and nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from experiments.insecure_code.recipe import RECIPE
+from experiments.study import report, steps
+from experiments.study.page.stored import packs_of
+from experiments.study.study import Study
+from mechkit import cli
+from mechkit.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a smoke run with its pack."""
+    root = tmp_path_factory.mktemp("runs") / "insecure_code"
+    report.write_pack(Study(RECIPE, RECIPE.presets["smoke"], root, quiet=True).run(), root, 1.0)
+    return root
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder but images, whose bytes no two writings share."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.suffix not in (".png", ".pdf", ".html") and ".lock" not in str(p)
+    }
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given, **named):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(steps, "load", refused)
+
+
+def test_a_report_is_written_again_from_the_store_without_a_model(finished, no_model, capsys):
+    (pack,) = packs_of(finished)
+    before = contents(finished)
+    for name in ("report.md", "report.html", "tables/claims.csv", "plots/power.svg"):
+        (pack / name).unlink()
+    assert cli.main(["report", str(finished), "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said == {"report": str(pack / "report.md"), "page": str(pack / "report.html")}
+    assert Path(said["page"]).is_file()
+    assert contents(finished) == before
+
+
+def test_a_run_of_another_version_of_the_code_is_found(finished, no_model, monkeypatch):
+    monkeypatch.setattr(steps, "_code", lambda: "of another day")
+    (pack,) = packs_of(finished)
+    before = contents(finished)
+    assert cli.main(["report", str(pack)]) == 0
+    assert contents(finished) == before
+
+
+def test_a_step_that_is_gone_is_said_and_not_computed(finished, tmp_path, no_model, capsys):
+    root = tmp_path / "insecure_code"
+    shutil.copytree(finished, root)
+    (gone,) = root.glob("steps/drift/Control-*")
+    shutil.rmtree(gone)
+    assert cli.main(["report", str(root)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("mechkit: The step drift/Control is not stored in")
+    assert said.count("\n") == 1
+    assert not gone.exists()
+
+
+def test_the_recipe_comes_from_the_record_the_folder_or_the_command(finished, tmp_path, no_model, capsys):
+    root = tmp_path / "elsewhere"
+    shutil.copytree(finished, root)
+    assert cli.main(["report", str(root)]) == 0  # the record has it
+    (pack,) = packs_of(root)
+    record = json.loads((pack / "run.json").read_text())
+    assert record.pop("trait") == "insecure_code"
+    (pack / "run.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert cli.main(["report", str(root)]) == 1
+    assert "'elsewhere', the trait of" in capsys.readouterr().err
+    assert cli.main(["report", str(root), "--recipe", "insecure_code"]) == 0
+
+
+def test_the_newest_pack_of_each_protocol_is_meant(tmp_path):
+    for name, protocol, time in (
+        ("pack_20260102", "default", "2026-01-02"),
+        ("pack_20260101", "default", "2026-01-01"),
+        ("pack_20260101_published", "published", "2026-01-01"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"protocol": protocol}))
+        (tmp_path / name / "run.json").write_text(json.dumps({"finished": time}))
+    assert {p.name for p in packs_of(tmp_path)} == {"pack_20260102", "pack_20260101_published"}
+    assert packs_of(tmp_path / "pack_20260101") == [tmp_path / "pack_20260101"]
+    with pytest.raises(DataError, match="is neither a pack"):
+        packs_of(tmp_path / "pack_20260102" / "nothing")

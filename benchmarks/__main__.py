@@ -1,104 +1,175 @@
-"""`python -m benchmarks [overhead|pressure|generate|load|scale|judge]`: what mechkit costs beside plain PyTorch and its peers."""
+"""`python -m benchmarks TASK`: what mechkit costs beside plain PyTorch and its peers, as ratios within one run."""
 
 import argparse
 import json
-import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import Timing
+from benchmarks.machine import all_versions, machine
+from benchmarks.timing import Race
 from mechkit.errors import MechkitError
-from mechkit.store import versions
+
+Chosen = argparse.Namespace
 
 
 def main() -> int:
-    """Runs one task and prints its figures; returns the exit code."""
+    """Runs one task, or all, and prints the figures; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("task", nargs="?", choices=(*_RACES, _SCALE), default="overhead")
+    parser.add_argument("task", nargs="?", choices=(*TASKS, "all"), default="overhead")
     parser.add_argument("--model", default="smollm2-135m", help="all but judge: which model")
     parser.add_argument("--device", default=None)
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
     parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds and smaller shapes: each task within 3 minutes"
+    )
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to a file")
-    parser.add_argument("--plot", type=Path, default=None, help="scale: also draw them (PNG)")
+    parser.add_argument("--plot", type=Path, default=None, help="also draw them (PNG; of all tasks: one file each)")
     chosen = parser.parse_args()
-    print(f"{chosen.task} on {platform.processor() or platform.machine()}")
-    try:
-        rows = _scale(chosen) if chosen.task == _SCALE else _race(chosen)
-    except MechkitError as problem:
-        print(f"benchmarks: {problem}", file=sys.stderr)
-        return 1
-    if chosen.json:
-        text = json.dumps({"task": chosen.task, "versions": versions(), "rows": rows}, indent=1)
-        chosen.json.write_text(text, encoding="utf-8")
+    here, found = machine(), {}
+    for task in TASKS if chosen.task == "all" else (chosen.task,):
+        print(f"{task} on {here['gpu'] or here['processor']}, {here['cores']} cores", flush=True)
+        place = chosen.plot
+        if place and chosen.task == "all":
+            place = place.with_stem(f"{place.stem}_{task}")
+        try:
+            found[task] = TASKS[task](chosen, place)
+        except MechkitError as problem:
+            print(f"benchmarks: {problem}", file=sys.stderr)
+            return 1
+        if chosen.json:  # after each task, so that a late failure keeps the early figures
+            record = {"machine": here, "versions": all_versions(), "quick": chosen.quick, "tasks": found}
+            chosen.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return 0
 
 
-def _race(chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    rows = []
-    for title, shape, timings in _RACES[chosen.task](chosen):
-        print(f"\n{title}")
-        for t in timings:
-            rate = f"{shape[0] / t.seconds:9.1f} a second" if shape and chosen.task != "overhead" else ""
-            print(f"  {t.name:<22} {1000 * t.seconds:9.1f} ms {rate}  {t.ratio.format(digits=3)} × {timings[0].name}")
-            ratio = [t.ratio.estimate, t.ratio.low, t.ratio.high]
-            rows.append({"shape": shape, "contender": t.name, "seconds": t.seconds, "ratio": ratio})
-    return rows
+def _raced(races: Callable[[Chosen], Iterator[Race]]) -> Callable[[Chosen, Path | None], list[dict[str, Any]]]:
+    """A task that prints its races one after the other, and may draw them."""
+
+    def run(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
+        found = []
+        for race in races(chosen):
+            print("\n".join(race.lines()), flush=True)
+            found.append(race)
+        if place:
+            from benchmarks.plots import plot_races
+
+            plot_races(found, place)
+        return [row for race in found for row in race.rows()]
+
+    return run
 
 
-def _overhead(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
-    from benchmarks.overhead import overhead
+def _model(chosen: Chosen) -> Any:
     from mechkit.loading import load
 
-    model = load(chosen.model, device=chosen.device)
-    rounds = 7 if chosen.quick else 25
-    for shape in ((8, 128, 1), (8, 128, 64), (1, 32, 1)):
-        title = f"{model.name} on {model.device}: {shape[0]} × {shape[1]} tokens, last token of every block on {shape[2]} direction(s), {rounds} rounds"
-        yield title, shape, overhead(model, *shape[:2], rounds, shape[2])
+    return load(chosen.model, device=chosen.device)
 
 
-def _judge(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+def _overhead(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.decoding import decoding
+    from benchmarks.overhead import extra_memory, overhead
+
+    model, rounds = _model(chosen), 3 if chosen.quick else 11
+    on = f"{model.name} on {model.device}"
+    many = () if chosen.quick else (1024,)
+    for batch, tokens, directions in ((8, 128, 1), *((8, 128, n) for n in many), (1, 32, 1)):
+        turns = rounds if batch > 1 else 4 * rounds
+        title = (
+            f"{on}: {batch} × {tokens} tokens, last token of every block on {directions} direction(s), {turns} rounds"
+        )
+        timings = overhead(model, batch, tokens, turns, directions)
+        measured = batch > 1 and not chosen.quick  # a process for each contender takes a while
+        extra = extra_memory(chosen.model, chosen.device, batch, tokens, directions) if measured else {}
+        yield Race(title, {"batch": batch, "tokens": tokens, "directions": directions}, timings, 0, extra)
+    for directions in (1, *many):
+        title = (
+            f"{on}: one decoding step after 127 tokens, every block on {directions} direction(s), {4 * rounds} rounds"
+        )
+        shape = {"batch": 1, "tokens": 128, "directions": directions}
+        yield Race(title, shape, decoding(model, 1, 128, 4 * rounds, directions))
+
+
+def _pressure(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.pressure import pressure
+
+    model = _model(chosen)
+    few, whole = ((2, 1024, 3, False), (1, 16, 2, True)), ((8, 1, 9, False), (8, 1024, 9, False), (1, 16, 3, True))
+    for rows, directions, turns, loop in few if chosen.quick else whole:
+        title = f"{model.name} on {model.device}: {rows} row(s) of about 117 + 131 tokens, {directions} direction(s) at every block, {turns} rounds"
+        shape = {"batch": rows, "prompt": 117, "completion": 131, "directions": directions}
+        yield Race(title, shape, pressure(model, rows, 117, 131, turns, directions, loop), rows)
+
+
+def _generate(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.generation import generation
+
+    model, rounds = _model(chosen), 3 if chosen.quick else 7
+    for batch in (1, 16, 64):
+        title = (
+            f"{model.name} on {model.device}: {batch} chats of up to 64 tokens, 32 new ones, greedy, {rounds} rounds"
+        )
+        shape = {"batch": batch, "prompt": 64, "new": 32}
+        yield Race(title, shape, generation(model, batch, 64, 32, rounds), batch)
+
+
+def _gen_avg(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.gen_avg import gen_avg
+
+    model, rounds = _model(chosen), 2 if chosen.quick else 7
+    for batch, new in ((8, 5), (8, 32)):
+        title = f"{model.name} on {model.device}: {batch} chats of 64 tokens, mean over {new} generated ones, every block, {rounds} rounds"
+        yield Race(title, {"batch": batch, "prompt": 64, "new": new}, gen_avg(model, batch, 64, new, rounds), batch)
+
+
+def _conditions(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.conditions import conditions
+
+    model = _model(chosen)
+    for batch, rounds in ((8, 3),) if chosen.quick else ((8, 7), (32, 3)):
+        title = f"{model.name} on {model.device}: {batch} chats of 64 tokens, base and three adapters, prompt_last and gen_avg(5), {rounds} rounds"
+        yield Race(title, {"batch": batch, "prompt": 64, "new": 5}, conditions(model, batch, 64, rounds), 4 * batch)
+
+
+def _probes(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.several import several
+
+    model, rounds = _model(chosen), 3 if chosen.quick else 11
+    title = f"{model.name} on {model.device}: 8 × 128 tokens, projections at every block, {rounds} rounds"
+    yield Race(title, {"batch": 8, "tokens": 128}, several(model, 8, 128, rounds))
+
+
+def _train(chosen: Chosen) -> Iterator[Race]:
+    from benchmarks.training import training
+
+    model, rounds = _model(chosen), 3 if chosen.quick else 5
+    batch, steps = (2, 3) if chosen.quick else (4, 4)
+    a_step, whole = training(model, batch, 117, 131, steps, rounds)
+    on = f"{model.name} on {model.device}, LoRA on all linear layers, {batch} rows of about 117 + 131 tokens"
+    shape = {"batch": batch, "prompt": 117, "completion": 131, "steps": steps}
+    yield Race(f"{on}: a step, {rounds} rounds", shape, a_step, batch)
+    yield Race(f"{on}: {steps} steps with set-up and saving, {rounds} rounds", shape, whole)
+
+
+def _judge(chosen: Chosen) -> Iterator[Race]:
     from benchmarks.judges import completions, judges
 
     rows, rounds = completions(chosen.completions, chosen.file), 3 if chosen.quick else 7
     title = f"{len(rows)} completions of {chosen.file or 'the corpus'} in one batch, {rounds} rounds"
-    yield title, (len(rows),), judges(rows, rounds)
+    yield Race(title, {"completions": len(rows)}, judges(rows, rounds), len(rows))
 
 
-def _pressure(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
-    from benchmarks.pressure import pressure
-    from mechkit.loading import load
-
-    model = load(chosen.model, device=chosen.device)
-    rounds = 3 if chosen.quick else 9
-    for shape in ((8, 117, 131, 1), (8, 117, 131, 1024)):
-        title = f"{model.name} on {model.device}: {shape[0]} rows of about {shape[1]} + {shape[2]} tokens, {shape[3]} direction(s) at every block, {rounds} rounds"
-        yield title, shape, pressure(model, *shape[:3], rounds, shape[3])
-
-
-def _generate(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
-    from benchmarks.generation import generation
-    from mechkit.loading import load
-
-    model = load(chosen.model, device=chosen.device)
-    rounds = 3 if chosen.quick else 7
-    for shape in ((1, 64, 32), (16, 64, 32), (64, 64, 32)):
-        title = f"{model.name} on {model.device}: {shape[0]} chats of up to {shape[1]} tokens, {shape[2]} new ones, greedy, {rounds} rounds"
-        yield title, shape, generation(model, *shape, rounds)
-
-
-def _load(chosen: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...], list[Timing]]]:
+def _load(chosen: Chosen) -> Iterator[Race]:
     from benchmarks.start import start
 
     rounds = 5 if chosen.quick else 15
-    yield f"{chosen.model}, {rounds} rounds", (), start(chosen.model, chosen.device, rounds)
+    yield Race(f"{chosen.model}, {rounds} rounds", {}, start(chosen.model, chosen.device, rounds))
 
 
-def _scale(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+def _scale(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
     from benchmarks.scale import ALONG, Shape, plot, scale
 
     along = {name: (values[0], values[-1]) for name, values in ALONG.items()} if chosen.quick else ALONG
@@ -107,13 +178,40 @@ def _scale(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     for p in points:
         ratio = f"{p.reading / p.plain:6.2f} × plain"
         print(f"  {p.along:>10} {p.value:5d} {1000 * p.reading:9.1f} ms {ratio} {p.extra_mb:8.1f} MB above it")
-    if chosen.plot:
-        plot(points, chosen.plot, f"Reading every block's last token, {chosen.model}")
+    if place:
+        plot(points, place, f"Reading every block's last token, {chosen.model}")
     return [asdict(p) for p in points]
 
 
-_RACES = {"overhead": _overhead, "pressure": _pressure, "generate": _generate, "load": _load, "judge": _judge}
-_SCALE = "scale"
+def _study(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
+    from benchmarks.study_steps import reduced, study_steps
+
+    preset, model = ("smoke", "tiny-random") if chosen.quick else ("quick", chosen.model)
+    shares = study_steps(reduced(preset, model, chosen.device))
+    title = f"preset {preset} on {model}, {sum(one.seconds for one in shares):.0f} s"
+    print(f"\n{title}")
+    for one in shares:
+        print(f"  {one.kind:<26} {one.count:3d} {one.seconds:8.1f} s {100 * one.share:6.1f} %")
+    if place:
+        from benchmarks.plots import plot_shares
+
+        plot_shares(shares, place, title)
+    return [asdict(one) for one in shares]
+
+
+TASKS: dict[str, Callable[[Chosen, Path | None], list[dict[str, Any]]]] = {
+    "overhead": _raced(_overhead),
+    "pressure": _raced(_pressure),
+    "generate": _raced(_generate),
+    "gen_avg": _raced(_gen_avg),
+    "conditions": _raced(_conditions),
+    "probes": _raced(_probes),
+    "train": _raced(_train),
+    "judge": _raced(_judge),
+    "load": _raced(_load),
+    "scale": _scale,
+    "study": _study,
+}
 
 
 if __name__ == "__main__":

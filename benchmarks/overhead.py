@@ -1,20 +1,24 @@
 """Task: projection of the last prompt token on directions at every block of one forward pass."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 import mechkit
 import probes
+from benchmarks.inputs import block_hooks, chat_of, random_directions, stacked
+from benchmarks.memory import in_process, needed_mb
 from benchmarks.peers import peers
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
-from mechkit.chat import Chat
-from mechkit.direction import Direction
+from mechkit.loading import load
 from mechkit.model import Model
 
-_WORD = " word"
+Call = Callable[[], object]
+ALL_LOGITS, LAST_LOGITS = "plain forward", "plain, last logits"
 
 
 def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int = 1) -> list[Timing]:
@@ -24,12 +28,44 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     compute all logits, as they do by themselves; the others those of the last token, as does a second plain pass. Directions
     are given to everybody beforehand; mechkit's time includes rendering and tokenizing the chats, the others get token ids.
     """
+    passes, readings = contenders(model, batch, tokens, directions)
+    made = {name: make() for name, make in readings.items()}
+    by_hand = made["plain hooks"]()
+    for name, reading in made.items():
+        assert_equal(reading(), by_hand, name)
+    return race({**passes, **made}, rounds, warm_up=1)
+
+
+def extra_memory(
+    name: str,
+    device: str | None,
+    batch: int,
+    tokens: int,
+    directions: int,
+    readings: Sequence[str] = ("output_hidden_states", "plain hooks", "mechkit.measure", *peers()),
+) -> dict[str, float]:
+    """MB that each reading needs at its peak above a plain pass that computes the same logits; each in a process of its own."""
+    return {one: in_process(_extra, name, device, (batch, tokens, directions), one) for one in readings}
+
+
+def _extra(name: str, device: str | None, shape: tuple[int, int, int], reading: str) -> float:
+    model = load(name, device=device)
+    passes, readings = contenders(model, *shape)
+    plain, made = passes[ALL_LOGITS if reading in peers() else LAST_LOGITS], readings[reading]()
+    for call in (plain, made):
+        call()
+    return needed_mb(model.device, made) - needed_mb(model.device, plain)
+
+
+def contenders(
+    model: Model, batch: int, tokens: int, directions: int
+) -> tuple[dict[str, Call], dict[str, Callable[[], Call]]]:
+    """Plain passes, and what makes each reading (a peer begins with a copy of the model)."""
     chats = [chat_of(model, tokens, i) for i in range(batch)]
     encoded = [model.encode(chat) for chat in chats]
     ids = pad(model, encoded, range(batch), "right").ids
     v = random_directions(model, directions)
     matrices = stacked(model, v)
-
     probe = probes.Projection(v)
 
     @torch.no_grad()
@@ -42,8 +78,8 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
 
     @torch.no_grad()
     def hidden_states() -> torch.Tensor:
-        last: list[torch.Tensor] = []
-        handle = model.blocks[-1].register_forward_hook(lambda m, a, out: last.append(_tensor(out)))
+        last: list[torch.Tensor] = []  # transformers gives the last block's output after the final norm
+        handle = model.blocks[-1].register_forward_hook(lambda module, given, output: last.append(output))
         found = model.hf(input_ids=ids, use_cache=False, logits_to_keep=1, output_hidden_states=True).hidden_states
         handle.remove()
         return torch.stack([h[:, -1] @ m.T for h, m in zip([*found[1:-1], last[0]], matrices)], 1)
@@ -51,67 +87,24 @@ def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int
     @torch.no_grad()
     def hooks() -> torch.Tensor:
         found: list[torch.Tensor] = []
-        handles = [
-            block.register_forward_hook(lambda m, a, out, w=w: found.append(_tensor(out)[:, -1] @ w.T))
-            for block, w in zip(model.blocks, matrices)
-        ]
-        model.hf(input_ids=ids, use_cache=False, logits_to_keep=1)
-        for handle in handles:
-            handle.remove()
+        with block_hooks(model, lambda block, hidden: found.append(hidden[:, -1] @ matrices[block].T)):
+            last_logits()
         return torch.stack(found, 1)
 
     def with_mechkit() -> np.ndarray:
         data = mechkit.measure(model, chats, [probe], batch_tokens=10**9)
         return data["projection"].values[:, :, 0]
 
-    readings: dict[str, Callable[[], object]] = {
-        "output_hidden_states": hidden_states,
-        "plain hooks": hooks,
-        "mechkit.measure": with_mechkit,
-        **peers(model, ids, matrices),
+    readings: dict[str, Callable[[], Call]] = {
+        "output_hidden_states": lambda: hidden_states,
+        "plain hooks": lambda: hooks,
+        "mechkit.measure": lambda: with_mechkit,
+        **{name: lambda make=make: partial(make(model, matrices), ids, None) for name, make in peers().items()},
     }
-    by_hand = hooks().float().cpu().numpy()
-    for name, reading in readings.items():
-        other = reading()
-        other = other.float().cpu().numpy() if isinstance(other, torch.Tensor) else other
-        np.testing.assert_allclose(other, by_hand, atol=1e-4 * np.abs(by_hand).max(), err_msg=name)
-    return race({"plain forward": plain, "plain, last logits": last_logits, **readings}, rounds)
+    return {ALL_LOGITS: plain, LAST_LOGITS: last_logits}, readings
 
 
-def chat_of(model: Model, tokens: int, number: int) -> Chat:
-    """A chat of exactly `tokens` prompt tokens: words are added until it is long enough, letters taken off until it is."""
-
-    def length(text: str) -> int:
-        return len(model.encode(Chat.ask(text)).ids)
-
-    text = f"{number % 10}" + _WORD * max(0, (tokens - length("0")) // len(_WORD) - 1)
-    while length(text) < tokens:
-        text += _WORD
-    while length(text) > tokens:
-        text = text[:-1]
-    if length(text) != tokens:
-        raise mechkit.MechkitError(f"No prompt of exactly {tokens} tokens could be made for {model.name}.")
-    return Chat.ask(text)
-
-
-def stacked(model: Model, directions: Sequence[Direction]) -> list[torch.Tensor]:
-    """Directions as one matrix [direction, d_model] a site, as plain PyTorch and the peers are given them."""
-    sites = directions[0].sites
-    return [torch.stack([d.at(s) for d in directions]).to(model.device, model.hf.dtype) for s in sites]
-
-
-def random_directions(model: Model, count: int) -> list[Direction]:
-    """Random unit directions at every block."""
-    generator = torch.Generator().manual_seed(0)
-    sites = model.sites()
-    empty = torch.empty(0)
-    made = []
-    for i in range(count):
-        drawn = torch.nn.functional.normalize(torch.randn(len(sites), model.d_model, generator=generator), dim=-1)
-        vectors, gaps = dict(zip(sites, drawn)), dict.fromkeys(sites, 1.0)
-        made.append(Direction(f"random{i}", vectors, gaps, empty, empty, True, {"model": model.provenance}))
-    return made
-
-
-def _tensor(output: object) -> torch.Tensor:
-    return output[0] if isinstance(output, tuple) else output  # type: ignore[return-value]
+def assert_equal(found: Any, expected: Any, name: str, relative: float = 1e-4) -> None:
+    """Raises AssertionError, which names the contender, unless two readings agree relative to the largest value."""
+    one, other = (r.detach().float().cpu().numpy() if isinstance(r, torch.Tensor) else r for r in (found, expected))
+    np.testing.assert_allclose(one, other, rtol=0, atol=relative * np.nanmax(np.abs(other)), err_msg=name)

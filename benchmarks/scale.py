@@ -1,8 +1,5 @@
 """Task: how the time and memory of reading grow with batch, length, sites, directions, readers and chats."""
 
-import multiprocessing
-import resource
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +9,10 @@ import torch
 
 import mechkit
 import probes
-from benchmarks.overhead import chat_of, random_directions
+from benchmarks.inputs import chat_of, random_directions
+from benchmarks.memory import in_process, needed_mb
 from benchmarks.timing import race
 from mechkit.batches import pad
-from mechkit.model import Model
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Shape:
 @dataclass(frozen=True)
 class Point:
     """Medians of one shape: seconds of plain passes (last logits) and of mechkit's reading, and MB of memory at the peak
-    that reading takes above a process that has made the plain passes."""
+    that reading needs above plain passes."""
 
     along: str
     value: int
@@ -62,12 +59,10 @@ def scale(name: str, device: str | None, rounds: int, along: Mapping[str, tuple[
     Along `batch` there are as many chats as the batch holds.
     """
     points = []
-    context = multiprocessing.get_context("spawn")
     for what, values in along.items():
         for value in values:
             shape = replace(Shape(), **{what: value}, **({"chats": value} if what == "batch" else {}))
-            with context.Pool(1) as pool:
-                plain, reading, extra = pool.apply(_measure, (name, device, shape, rounds))
+            plain, reading, extra = in_process(_measure, name, device, shape, rounds)
             points.append(Point(what, value, plain, reading, extra))
     return points
 
@@ -90,20 +85,11 @@ def _measure(name: str, device: str | None, shape: Shape, rounds: int) -> tuple[
     def reading() -> object:
         return mechkit.measure(model, chats, [probe], batch_tokens=shape.batch * shape.tokens)
 
-    plain()
-    before = _peak(model)
-    reading()
-    extra = max(0.0, _peak(model) - before)
+    for call in (plain, reading):
+        call()
+    extra = needed_mb(model.device, reading) - needed_mb(model.device, plain)
     by_hand, by_mechkit = race({"plain passes": plain, "mechkit.measure": reading}, rounds, warm_up=0)
     return by_hand.seconds, by_mechkit.seconds, extra
-
-
-def _peak(model: Model) -> float:
-    """The most memory that was in use so far, MB: the allocator's on a GPU, else the process's."""
-    if model.device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def plot(points: list[Point], path: Path, title: str) -> None:

@@ -1,9 +1,10 @@
 """Interleaved timing: contenders take turns, so that a slow minute of the machine hits all of them."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,46 @@ class Timing:
     def ratio(self) -> stats.Interval:
         """Ratio to the reference: median of the per-round ratios with an interval."""
         return _median_interval(self.rounds / self.reference)
+
+
+@dataclass(frozen=True)
+class Race:
+    """What a task found at one shape.
+
+    title: a line that says what was done; shape: its numbers by name; timings: the reference first. items: how many things one
+    turn works through, for a rate; 0 for none. extra_mb: contender → MB at its peak above the plain pass.
+    """
+
+    title: str
+    shape: Mapping[str, int]
+    timings: Sequence[Timing]
+    items: int = 0
+    extra_mb: Mapping[str, float] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The table that is printed."""
+        found = [f"\n{self.title}"]
+        for t in self.timings:
+            rate = f"{self.items / t.seconds:9.1f} a second" if self.items else ""
+            memory = f"  {self.extra_mb[t.name]:+8.1f} MB" if t.name in self.extra_mb else ""
+            ratio = f"{t.ratio.format(digits=3)} × {self.timings[0].name}"
+            found.append(f"  {t.name:<28} {1000 * t.seconds:9.1f} ms {rate}  {ratio}{memory}")
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The same for a file: seconds are medians, ratios [median, low, high]."""
+        return [
+            {
+                "title": self.title,
+                "shape": dict(self.shape),
+                "contender": t.name,
+                "seconds": t.seconds,
+                "ratio": [t.ratio.estimate, t.ratio.low, t.ratio.high],
+                "rounds": len(t.rounds),
+                "extra_mb": self.extra_mb.get(t.name),
+            }
+            for t in self.timings
+        ]
 
 
 def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> list[Timing]:

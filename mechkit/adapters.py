@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from mechkit.errors import ModelError
@@ -136,7 +137,7 @@ class Adapters:
                         peft = self._given
                         peft.load_adapter(folder, adapter_name=name)
                     peft.base_model.disable_adapter_layers()
-            except (ValueError, RuntimeError, KeyError, TypeError, OSError) as problem:
+            except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as problem:
                 raise ModelError(f"The adapter {folder} does not fit {model.name}: {str(problem)[:300]}") from None
             try:
                 self.prove_base()

@@ -183,19 +183,26 @@ class Direction:
             "positive": self.positive.float().contiguous(),
             "negative": self.negative.float().contiguous(),
         }
+        told = json.dumps(header)
         with writing(path) as partial:
-            save_file(tensors, partial, metadata={"mechkit": json.dumps(header)})
+            save_file(tensors, partial, metadata={"mechkit": told, "seal": _seal(told, tensors)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Direction":
         """Reads a file written by `save`.
 
-        Raises DirectionError when it is missing, is not such a file, or its vectors are not finite unit vectors.
+        Raises DirectionError when it is missing, is not such a file, a byte of it has changed since it was written, or its
+        vectors are not finite unit vectors.
         """
         try:
             with safe_open(path, "pt") as file:
-                header = json.loads((file.metadata() or {})["mechkit"])
-                vectors, positive, negative = (file.get_tensor(n) for n in ("vectors", "positive", "negative"))
+                metadata = file.metadata() or {}
+                header = json.loads(metadata["mechkit"])
+                tensors = {n: file.get_tensor(n) for n in ("vectors", "positive", "negative")}
+            vectors, positive, negative = tensors.values()
+            seal = _seal(metadata["mechkit"], tensors)
+            if metadata.get("seal", seal) != seal or not metadata.keys() <= {"mechkit", "seal"}:
+                raise ValueError("it was changed after it was written")
             if header["format"] != FORMAT:
                 raise KeyError("format")
             sites = [Site(kind, int(block)) for kind, block in (s.split(".") for s in header["sites"])]
@@ -294,6 +301,15 @@ def _range(values: Mapping[Site, float]) -> str:
 
 def _short(value: float | None) -> str:
     return "—" if value is None or not math.isfinite(value) else f"{value:.3g}".replace("-", "−")
+
+
+def _seal(told: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over what a direction's file says and holds; files of older versions have none."""
+    digest = hashlib.sha256(told.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name}{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def unit(vector: Float[Tensor, " d_model"], what: str) -> Float[Tensor, " d_model"]:

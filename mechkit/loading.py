@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -89,7 +90,7 @@ def load(
             trust_remote_code=trust_remote_code,
             **_quantized(quantization, dtype, device),
         )
-    except (OSError, ValueError, KeyError, ImportError) as problem:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as problem:
         raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
     finally:
         transformers_logging.enable_progress_bar()

@@ -6,9 +6,11 @@ the step's name, its inputs and the keys of the steps it builds on: unchanged wo
 recomputes only what depends on it.
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +27,8 @@ from mechkit.errors import MechkitError
 from mechkit.storage import flush, write_text
 
 RECORD = "step.json"
+_NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+_FIELDS = {"name", "key", "inputs", "code", "files", "seconds", "finished", "versions"}
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,16 @@ class Store:
         if not folder.is_dir():
             return None
         record = _read_record(folder)
-        if record is None or any(not _intact(folder / file, digest) for file, digest in record["files"].items()):
+        if record is None or not _whole(folder, record):
             aside = folder.with_name(f"{folder.name}.damaged-{int(time.time() * 1000)}")
-            folder.rename(aside)
+            try:
+                folder.rename(aside)
+            except FileNotFoundError:
+                return None  # another process was quicker
+            except OSError as problem:
+                raise MechkitError(
+                    f"{folder} is damaged and cannot be set aside ({problem.strerror}); make its folder writable or remove it."
+                ) from None
             return None
         return Step(name, key, folder, False, float(record["seconds"]))
 
@@ -107,15 +118,15 @@ class Store:
             locks.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except OSError as problem:
-            raise self._unwritable(name, problem) from None
+            raise self._unwritable(name, problem.strerror or str(problem)) from None
         try:
             yield
         finally:
             lock.release()
 
-    def _unwritable(self, name: str, problem: OSError) -> MechkitError:
+    def _unwritable(self, name: str, reason: str) -> MechkitError:
         return MechkitError(
-            f"The step {name} could not be written below {self.root}: {problem.strerror}; finished steps are kept."
+            f"The step {name} could not be written below {self.root}: {reason}; finished steps are kept."
         )
 
     def _build(self, name: str, key: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Step:
@@ -138,14 +149,18 @@ class Store:
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "versions": versions(),
             }
+            record["seal"] = _seal(record)
             write_text(scratch / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
             for file in files:
                 flush(scratch / file)
             os.replace(scratch, folder)
-        except OSError as problem:
-            if problem.errno in (28, 30, 13, 122):  # no space, read-only, permission, quota
-                raise self._unwritable(name, problem) from None
+        except MechkitError:
             raise
+        except Exception as problem:
+            reason = _why_unwritable(problem)
+            if reason is None:
+                raise
+            raise self._unwritable(name, reason) from None
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return Step(name, key, folder, True, seconds)
@@ -160,7 +175,8 @@ class Store:
     def publish(self, step: Step, place: str) -> Path:
         """Copies a step's files to `root/place`, the name under which people look for them."""
         target = self.root / place
-        if _read_record(target) == _read_record(step.folder):
+        record = _read_record(target)
+        if record and record == _read_record(step.folder) and _whole(target, record):
             return target
         fresh = target.with_name(f".{target.name}.{os.getpid()}.partial")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -200,12 +216,45 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be part of a step's inputs")
 
 
+def _why_unwritable(problem: BaseException) -> str | None:
+    """Why a disk took no more, in the system's words; None for any other failure.
+
+    HDF5 and safetensors say so in their own errors' text, and the first to be told may be behind the one that is raised.
+    """
+    while True:
+        number = problem.errno if isinstance(problem, OSError) else None
+        told = re.search(r"\b(?:errno = |os error )(\d+)\b", str(problem))
+        if number not in _NO_ROOM and told:
+            number = int(told[1])
+        if number in _NO_ROOM:
+            return os.strerror(number)
+        earlier = problem.__cause__ or (None if problem.__suppress_context__ else problem.__context__)
+        if earlier is None:
+            return None
+        problem = earlier
+
+
 def _read_record(folder: Path) -> dict[str, Any] | None:
+    """A step's record; None where there is none or a byte of it has changed. Records of older versions have no seal."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+    if not isinstance(record, dict) or not _FIELDS <= record.keys() <= _FIELDS | {"seal"}:
+        return None
+    sealed = record.get("seal", _seal(record)) == _seal(record)
+    return record if sealed and isinstance(record["files"], dict) else None
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """SHA-256 over everything else that a record says."""
+    told = {key: value for key, value in record.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _whole(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Whether every file that a record names is there as it was written."""
+    return all(_intact(folder / file, digest) for file, digest in record["files"].items())
 
 
 def _intact(path: Path, digest: str) -> bool:

@@ -28,7 +28,7 @@ from experiments.study.train import train_adapter
 from experiments.study.trait import BASE, NEUTRAL, Context, StudyData, Trait
 from mechkit.chat import Chat
 from mechkit.direction import Direction
-from mechkit.errors import MechkitError
+from mechkit.errors import MechkitError, NotMeasured
 from mechkit.judges import Judge
 from mechkit.loading import load
 from mechkit.measurement import Progress, completion_loss
@@ -213,6 +213,9 @@ class Steps:
 
         def build(folder: Path, progress: Progress) -> None:
             losses = completion_loss(self.model, rows, system=system, batch_tokens=self.config.measure.batch_tokens)
+            if not np.isfinite(losses).all():
+                row = rows[int(np.flatnonzero(~np.isfinite(losses))[0])]
+                raise NotMeasured(f"The loss of the completion of {row.label} is not finite.")
             np.savetxt(folder / "loss.csv", losses, header="nats per token", comments="# ")
             self._write(self.base, contexts, self.config.evaluation, system, folder, progress)
 
@@ -374,7 +377,10 @@ class Steps:
             self.display.found(title)
         else:
             with self.display.step(title) as progress:
-                found = self.store.step(name, inputs, lambda folder: build(folder, progress))
+                try:
+                    found = self.store.step(name, inputs, lambda folder: build(folder, progress))
+                except NotMeasured as problem:
+                    raise NotMeasured(f"{title}: {problem}") from None
         self._done[key] = found
         return found
 

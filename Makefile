@@ -9,12 +9,13 @@ SERVER := llama-cpp-python[server]==0.3.36
 # Threads that wait sleep, instead of taking a core from the others.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-all test-gpu test-server lint types clean help
+.PHONY: demo test test-all test-gpu test-server docs lint types clean help
 
 help:
 	@echo "make demo      install, run the quick replication on the embedded model, print where the report is"
 	@echo "make test      install, run the tests (make test-all: the slow ones too; make test-gpu: those for a GPU;"
 	@echo "               make test-server: real local servers; llama.cpp is compiled first)"
+	@echo "make docs      build the site into build/site, with every link checked"
 	@echo "make lint      ruff, import rules; make types: mypy"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -52,6 +53,14 @@ test-server: $(VENV)/.installed-test $(SERVER_VENV)/.installed
 test-gpu: $(VENV)/.installed-test
 	$(PIP) -e ".[quantization]"
 	$(BIN)/python -m pytest -m gpu
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
+	@echo "build/site/index.html"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

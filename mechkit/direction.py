@@ -183,9 +183,11 @@ class Direction:
             "positive": self.positive.float().contiguous(),
             "negative": self.negative.float().contiguous(),
         }
-        told = json.dumps(header)
-        with writing(path) as partial:
-            save_file(tensors, partial, metadata={"mechkit": told, "seal": _seal(told, tensors)})
+        header["seal"] = _seal(header, tensors)
+        with writing(
+            path
+        ) as partial:  # one entry: several would be written in any order, and equal directions as unequal files
+            save_file(tensors, partial, metadata={"mechkit": json.dumps(header)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Direction":
@@ -200,8 +202,7 @@ class Direction:
                 header = json.loads(metadata["mechkit"])
                 tensors = {n: file.get_tensor(n) for n in ("vectors", "positive", "negative")}
             vectors, positive, negative = tensors.values()
-            seal = _seal(metadata["mechkit"], tensors)
-            if metadata.get("seal", seal) != seal or not metadata.keys() <= {"mechkit", "seal"}:
+            if header.pop("seal", None) not in (None, _seal(header, tensors)) or metadata.keys() != {"mechkit"}:
                 raise ValueError("it was changed after it was written")
             if header["format"] != FORMAT:
                 raise KeyError("format")
@@ -303,9 +304,9 @@ def _short(value: float | None) -> str:
     return "—" if value is None or not math.isfinite(value) else f"{value:.3g}".replace("-", "−")
 
 
-def _seal(told: str, tensors: Mapping[str, Tensor]) -> str:
+def _seal(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over what a direction's file says and holds; files of older versions have none."""
-    digest = hashlib.sha256(told.encode())
+    digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(tensors):
         digest.update(f"{name}{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].numpy().tobytes())

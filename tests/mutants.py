@@ -666,8 +666,8 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "a direction that was changed on the disk is taken",
         "mechkit/direction.py",
-        'metadata.get("seal", seal) != seal or not',
-        "not",
+        'header.pop("seal", None) not in (None, _seal(header, tensors))',
+        'header.pop("seal", None) == ""',
         "test_corruption::test_a_bit_of_a_direction_that_leaves_its_length_alone_is_noticed",
     ),
     one(

@@ -23,6 +23,7 @@ from mechkit.direction import Direction
 from mechkit.errors import DataError, MechkitError, UnknownName
 from mechkit.sites import Site
 from mechkit.spans import scored_positions
+from mechkit.storage import write_text
 from tests.conftest import NEGATIVE, POSITIVE, tiny_of
 
 SMOKE = RECIPE.presets["smoke"]
@@ -186,7 +187,11 @@ def smaller(snapshot: Path) -> list[str]:
 
 
 def test_one_command_runs_a_study_under_both_protocols(snapshot, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("experiments.study.parts.Figure.save", lambda *_: None)  # seconds, and nothing of a protocol's
+    # Drawing takes seconds and shows nothing of a protocol's.
+    monkeypatch.setattr(
+        "experiments.study.parts.Figure.save",
+        lambda self, folder: write_text(folder / f"{self.name}.svg", "<svg/>"),
+    )
     asked = ["--preset", "smoke", "--protocols", "published", "default", "--out", str(tmp_path), "--json"]
     assert command.main(RECIPE, [*asked, *smaller(snapshot)]) == 0
     reports = {name: Path(report) for name, report in json.loads(capsys.readouterr().out)["reports"].items()}

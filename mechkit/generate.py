@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from mechkit.batches import Batch, pad
 from mechkit.chat import Chat
@@ -57,6 +57,48 @@ def generate(
 
     Raises DataError when a prompt and `max_new_tokens` do not fit into the model's window together.
     """
+    results: dict[int, Generation] = {}
+    parts = answered(
+        model,
+        chats,
+        system=system,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    for part in parts:
+        results |= dict(zip(part.prompts.examples, part.answers))
+        if progress:
+            progress(len(results), len(chats))
+    return [results[i] for i in range(len(chats))]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A batch of chats that were answered.
+
+    prompts: the batch of prompts, padded on the left; answers: one for each of its rows.
+    cache: keys and values of the prompts but for their last tokens, where they were to be kept and the model has them.
+    """
+
+    prompts: Batch
+    answers: list[Generation]
+    cache: DynamicCache | None
+
+
+def answered(
+    model: Model,
+    chats: Sequence[Chat],
+    *,
+    system: str = NONE,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    batch_size: int = 32,
+    keep_prompts: bool = False,
+) -> Iterator[Answered]:
+    """What `generate` does, batch by batch. keep_prompts: whether each comes with the keys and values of its prompts."""
     stop, stops = stop_id(model.tokenizer), stop_ids(model)
     encoded = [model.encode(chat.without_completion(), system) for chat in chats]
     for chat, e in zip(chats, encoded):
@@ -73,24 +115,38 @@ def generate(
     )
     ends = torch.tensor(sorted(stops), device=model.device)
     order = sorted(range(len(chats)), key=lambda i: (len(encoded[i].ids), i))
-    results: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = pad(model, [encoded[i] for i in rows], rows, "left")
+        kept: list[tuple[Tensor, Tensor]] | None = [] if keep_prompts else None
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + start)
             layout = Layout.of_prompts(batch, max_new_tokens)
             with frozen(model.hf), torch.inference_mode(), _plain_defaults(model):
-                found = _decode(model, batch, settings, ends, layout)
-        for row, ids in zip(rows, found):
-            results[row] = _finish(model, ids, stops)
-        if progress:
-            progress(len(results), len(chats))
-    return [results[i] for i in range(len(chats))]
+                found = _decode(model, batch, settings, ends, layout, kept)
+        yield Answered(batch, [_finish(model, ids, stops) for ids in found], _prompts_cache(model, kept))
 
 
-def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tensor, layout: Layout) -> list[list[int]]:
+def _prompts_cache(model: Model, kept: list[tuple[Tensor, Tensor]] | None) -> DynamicCache | None:
+    cache = plain_cache(model) if kept else None
+    if cache is None or not kept:
+        return None
+    for block, (keys, values) in enumerate(kept):
+        cache.update(keys, values, block)
+    return cache
+
+
+def _decode(
+    model: Model,
+    batch: Batch,
+    settings: GenerationConfig,
+    stops: Tensor,
+    layout: Layout,
+    kept: list[tuple[Tensor, Tensor]] | None = None,
+) -> list[list[int]]:
     """Ids that each row of a batch generates, with its stop token and what follows it.
+
+    kept: a list that is given each block's keys and values of the prompts but for their last tokens.
 
     Each time half of the rows have ended, the others go on without them, with the keys and values they have: a few long
     answers do not cost what a full batch does.
@@ -111,6 +167,8 @@ def _decode(model: Model, batch: Batch, settings: GenerationConfig, stops: Tenso
                 stopping_criteria=StoppingCriteriaList(watched),
                 **({} if cache is None else {"past_key_values": cache}),
             )
+        if kept == [] and cache is not None:
+            kept += [(c.keys[:, :, : width - 1], c.values[:, :, : width - 1]) for c in cache.layers]  # type: ignore
         going = ~torch.isin(ids[:, width:], stops).any(1) & (cache is not None and ids.shape[1] < most)
         found |= dict(zip(rows[~going.cpu()].tolist(), ids[~going, width:].tolist()))
         if cache is None or not going.any():

@@ -14,9 +14,11 @@ from torch import Tensor
 from mechkit.batches import Batch, Side, batches
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured
+from mechkit.generate import answered
 from mechkit.model import Model
 from mechkit.passes import run
 from mechkit.probe import Probe, Read
+from mechkit.prompts_first import from_last_token
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import Encoded, LossScope, short_hash
 from mechkit.template import NONE
@@ -38,7 +40,8 @@ def measure(
 ) -> xr.Dataset:
     """Runs probes over chats; one forward (and where a probe needs gradients one backward) pass serves them all.
 
-    Readers that read the model's own words (gen_avg) first let it answer greedily; those chats take a second pass.
+    Readers that read the model's own words (gen_avg) first let it answer greedily; where they read nothing before the prompt's last
+    token, what its prompt left in the cache is used again.
 
     chats: a sequence, or any other iterable, such as `mechkit.stream_chats(path)`, of which 1024 at a time are held in
         memory (progress then counts within each part).
@@ -79,17 +82,27 @@ def measure(
     for probe in probes:
         probe.check(model)
     pass_ = _Measurement(model, chats, probes, system, loss_scope)
-    lengths = sorted({read.reader.generate for probe in probes for read in probe.reads})
-    longest = lengths[-1]
-    total = len(chats) * len({bool(n) for n in lengths})
-    done = 0
-    for generated in sorted({bool(n) for n in lengths}):
-        encoded = pass_.encode(model, longest if generated else 0)
-        for batch in batches(model, encoded, batch_tokens, side):
-            pass_.run(batch, generated)
-            done += len(batch.encoded)
-            if progress:
-                progress(done, total)
+    reads = list(dict.fromkeys(read for probe in probes for read in probe.reads))
+    own = [read for read in reads if read.reader.generate]
+    given = [read for read in reads if not read.reader.generate]
+    encoded = pass_.encode(given) if given else []
+    left = {read: set(range(len(chats))) for read in given}
+    total, done = len(chats) * (bool(own) + bool(given)), 0
+    for batch in pass_.answered(own, batch_tokens, side) if own else ():
+        same = [read for read in given if _read_of_prompts(read, batch, encoded)]
+        pass_.run(batch, [*own, *same])
+        for read in same:
+            left[read].difference_update(batch.examples)
+        done += len(batch.encoded) * (2 if given and len(same) == len(given) else 1)
+        if progress:
+            progress(done, total)
+    reads = [read for read in given if left[read]]
+    examples = sorted(set().union(*left.values()))
+    for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side):
+        pass_.run(replace(batch, examples=tuple(examples[i] for i in batch.examples)), reads)
+        done += len(batch.encoded)
+        if progress:
+            progress(done, total)
     return pass_.dataset()
 
 
@@ -123,6 +136,30 @@ def _with_completion(model: Model, chat: Chat, system: str, wanted_by: str) -> E
     return model.encode(chat, system)
 
 
+def _fits(encoded: Sequence[Encoded], reads: Sequence[Read], batch_tokens: int) -> bool:
+    """Whether one batch from the prompts' last tokens on is small enough, and has all that is read."""
+    longest = max(len(e.ids) - e.prompt_length + 1 for e in encoded)
+    return len(encoded) * longest <= batch_tokens and all(
+        e.prompt_length > 1 and all(p >= e.prompt_length - 1 for read in reads for p in read.reader.positions(e))
+        for e in encoded
+    )
+
+
+def _read_of_prompts(read: Read, batch: Batch, given: Sequence[Encoded]) -> bool:
+    """Whether a read of given chats finds the same in a batch of the same prompts with other completions: attention is causal."""
+    if read.of != "activation":
+        return False
+    for example, e in zip(batch.examples, batch.encoded):
+        own, prompt = given[example], given[example].prompt_length
+        first = prompt - 1 if "past_key_values" in batch.inputs else 0
+        positions = list(read.reader.positions(own))
+        if not positions or not first <= min(positions) <= max(positions) < prompt:
+            return False
+        if own.ids[:prompt] != e.ids[: e.prompt_length] or list(read.reader.positions(e)) != positions:
+            return False
+    return True
+
+
 class _Measurement:
     """Arrays under construction: one [example, site, position, …] array per variable."""
 
@@ -141,27 +178,37 @@ class _Measurement:
             known = self.labels.setdefault(probe.reads_dim, [])
             known += [read.name for read in probe.reads if read.name not in known]
 
-    def encode(self, model: Model, generate: int) -> list[Encoded]:
-        if generate:
-            prompts = [chat.without_completion() for chat in self.chats]
-            answers = model.generate(prompts, system=self.system, max_new_tokens=generate)
-            return [model.encode(a.as_chat(chat), self.system) for chat, a in zip(prompts, answers)]
-        needing = [
-            read.reader.name
-            for probe in self.probes
-            for read in probe.reads
-            if not read.reader.generate and (read.reader.needs_completion or read.of == "gradient")
-        ]
+    def encode(self, reads: Sequence[Read]) -> list[Encoded]:
+        """The chats as they were given. Raises DataError for one without the completion that a read needs."""
+        needing = [r.reader.name for r in reads if r.reader.needs_completion or r.of == "gradient"]
         if needing:
-            return [_with_completion(model, chat, self.system, needing[0]) for chat in self.chats]
-        return [model.encode(chat, self.system) for chat in self.chats]
+            return [_with_completion(self.model, chat, self.system, needing[0]) for chat in self.chats]
+        return [self.model.encode(chat, self.system) for chat in self.chats]
 
-    def run(self, batch: Batch, generated: bool) -> None:
+    def answered(self, reads: Sequence[Read], batch_tokens: int, side: Side) -> Iterator[Batch]:
+        """The chats with the model's own answers; from their prompts' last tokens on, where that is enough for the reads."""
+        model, longest = self.model, max(read.reader.generate for read in reads)
+        prompts = [chat.without_completion() for chat in self.chats]
+        kept = model.backend.name == "huggingface" and not model.acting
+        whole: dict[int, Encoded] = {}
+        for part in answered(model, prompts, system=self.system, max_new_tokens=longest, keep_prompts=kept):
+            rows = part.prompts.examples
+            encoded = [model.encode(a.as_chat(prompts[i]), self.system) for i, a in zip(rows, part.answers)]
+            if part.cache is not None and _fits(encoded, reads, batch_tokens):
+                mask = part.prompts.inputs["attention_mask"][:, :-1]
+                yield from_last_token(model, encoded, rows, mask, part.cache)
+            else:
+                whole |= dict(zip(rows, encoded))
+        examples = list(whole)
+        for batch in batches(model, list(whole.values()), batch_tokens, side):
+            yield replace(batch, examples=tuple(examples[i] for i in batch.examples))
+
+    def run(self, batch: Batch, chosen: Sequence[Read]) -> None:
         wanted: dict[str, dict[Site, list[Read]]] = {"activation": {}, "gradient": {}}
         users: dict[tuple[Site, Read], list[Probe]] = {}
         for probe in self.probes:
             for read in probe.reads:
-                if bool(read.reader.generate) != generated:
+                if read not in chosen:
                     continue
                 self._count(read, batch)
                 for site in probe.sites(self.model):

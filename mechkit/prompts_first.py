@@ -1,19 +1,22 @@
-"""A batch whose prompts were read without a graph: gradients at completions need none of what comes before them.
+"""A batch whose prompts were read before: what stands behind them needs only their keys and values.
 
 Attention is causal, so a gradient at a position depends on the graph from there on alone; keys and values of the tokens before
-are constants of it. Prompts are therefore run once without a graph, and only what the loss scores is differentiated.
+are constants of it. For gradients at completions prompts are therefore run once without a graph, and only what the loss scores
+is differentiated. Where the model wrote the completions itself, their prompts' keys and values are still there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
+from transformers import DynamicCache
 
 from mechkit.batches import Batch, pad
 from mechkit.forward import forward, plain_cache
 from mechkit.model import Model
 from mechkit.probe import Read
-from mechkit.spans import LossScope
+from mechkit.spans import Encoded, LossScope
 
 _WORTH = 0.95
 """Share of the cost of differentiating all tokens below which prompts are read first."""
@@ -41,12 +44,23 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
     before = pad(model, [replace(e, ids=e.ids[:s]) for e, s in zip(batch.encoded, starts)], batch.examples, "left")
     with torch.no_grad():
         forward(model, replace(before, inputs={**before.inputs, "past_key_values": cache}), 1)
-    after = pad(model, [replace(e, ids=e.ids[s:]) for e, s in zip(batch.encoded, starts)], batch.examples, "right")
-    columns = torch.arange(longest, device=model.device)
+    return from_last_token(model, batch.encoded, batch.examples, before.inputs["attention_mask"], cache)
+
+
+def from_last_token(
+    model: Model, encoded: Sequence[Encoded], examples: Sequence[int], mask: Tensor, cache: DynamicCache
+) -> Batch:
+    """The batch from the last token of each prompt on.
+
+    cache: keys and values of the prompts but for their last tokens, padded on the left; mask: 1 where they have a token.
+    """
+    starts = [e.prompt_length - 1 for e in encoded]
+    after = pad(model, [replace(e, ids=e.ids[s:]) for e, s in zip(encoded, starts)], examples, "right")
     inputs = {
         "input_ids": after.ids,
-        "position_ids": torch.tensor(starts, device=model.device)[:, None] + columns,
-        "attention_mask": torch.cat([before.inputs["attention_mask"], torch.ones_like(after.ids)], 1),
+        "position_ids": torch.tensor(starts, device=model.device)[:, None]
+        + torch.arange(after.ids.shape[1], device=model.device),
+        "attention_mask": torch.cat([mask, torch.ones_like(after.ids)], 1),
         "past_key_values": cache,
     }
-    return Batch(batch.encoded, batch.examples, tuple(-s for s in starts), inputs)
+    return Batch(tuple(encoded), tuple(examples), tuple(-s for s in starts), inputs)

@@ -262,9 +262,23 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "completions read after their prompts count their positions anew",
         "mechkit/prompts_first.py",
-        '"position_ids": torch.tensor(starts, device=model.device)[:, None] + columns,',
-        '"position_ids": columns.expand(len(starts), -1).contiguous(),',
+        '"position_ids": torch.tensor(starts, device=model.device)[:, None]',
+        '"position_ids": torch.zeros_like(after.ids)',
         "test_prompts_first",
+    ),
+    one(
+        "a given completion is taken for the model's own",
+        "mechkit/measurement.py",
+        "< prompt:\n            return False",
+        "< prompt:\n            continue",
+        "test_prompts_first::test_a_given_completion_is_never_taken_for_an_own_one",
+    ),
+    one(
+        "the last token of a prompt is left in the cache that its answer is read behind",
+        "mechkit/generate.py",
+        "c.keys[:, :, : width - 1], c.values[:, :, : width - 1]",
+        "c.keys[:, :, 1:width], c.values[:, :, 1:width]",
+        "test_prompts_first::test_own_words_are_the_same_in_every_family",
     ),
     # Gradients
     one(

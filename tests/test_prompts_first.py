@@ -1,11 +1,11 @@
-"""Reading prompts first, without a graph, is a way to compute and changes no number."""
+"""Reading behind prompts that were read before is a way to compute and changes no number."""
 
 import numpy as np
 import pytest
 
 import mechkit
 import probes
-from mechkit import passes
+from mechkit import measurement, passes
 from mechkit.chat import Chat
 from tests.conftest import NEGATIVE, POSITIVE
 
@@ -71,3 +71,83 @@ def test_short_prompts_are_not_worth_it(tiny, widths):
     chats = [Chat.ask("Go.").with_completion("word " * 40)]
     mechkit.measure(tiny, chats, [probes.Pressure([v])])
     assert widths[-1] == len(tiny.encode(chats[0]).ids)
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """Names of the readers and columns of each pass of a measurement."""
+    found = []
+    run = measurement.run
+
+    def noted(model, batch, activations, *rest, **options):
+        names = {r.reader.name for reads in activations.values() for r in reads}
+        found.append((sorted(names), batch.ids.shape[1], len(batch.encoded)))
+        return run(model, batch, activations, *rest, **options)
+
+    monkeypatch.setattr(measurement, "run", noted)
+    return found
+
+
+ASKED = [chat.without_completion() for chat in CHATS]
+
+
+def own_words(model, at, chats=ASKED, **options):
+    v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE, sites="resid_post.*")
+    return mechkit.measure(model, chats, [probes.Projection(v, at=at)], **options)
+
+
+def in_two_passes(monkeypatch):
+    """Every answer is read whole, and every prompt in a pass of its own."""
+    monkeypatch.setattr(measurement, "_fits", lambda *arguments: False)
+    monkeypatch.setattr(measurement, "_read_of_prompts", lambda *arguments: False)
+
+
+@pytest.mark.parametrize("at", [["prompt_last", "gen_avg(5)"], ["user", "gen_avg(3)", "last", "prompt_mean"]])
+def test_own_words_are_the_same_in_every_family(every_family, monkeypatch, at):
+    found = own_words(every_family, at)
+    in_two_passes(monkeypatch)
+    whole = own_words(every_family, at)
+    for name in ("projection", "hidden_norm"):
+        np.testing.assert_allclose(found[name], whole[name], rtol=2e-4, atol=2e-5, err_msg=name)
+    np.testing.assert_array_equal(found["n_tokens"], whole["n_tokens"])
+
+
+def test_a_plain_decoder_reads_own_words_and_the_prompts_end_in_one_short_pass(tiny, passed):
+    own_words(tiny, ["prompt_last", "gen_avg(5)"])
+    assert [(names, rows) for names, _, rows in passed[1:]] == [(["gen_avg(5)", "prompt_last"], len(CHATS))]
+    assert passed[-1][1] <= 1 + 5 + 1  # the prompt's last token, five of its own, a stop token
+
+
+def test_what_cannot_be_read_behind_prompts_takes_the_whole(tiny, passed):
+    prompts = max(len(tiny.encode(chat).ids) for chat in ASKED)
+    early = probes.Reader("early", lambda e: range(1, len(e.ids)), generate=5)
+    own_words(tiny, early)
+    assert passed[-1][1] > prompts
+    own_words(tiny, ["prompt_last", "gen_avg(5)"], batch_tokens=8)  # too little for all rows
+    assert passed[-1][1] > 8
+    assert passed[-1][0] == ["gen_avg(5)", "prompt_last"]  # still in one pass
+    with tiny.intervene(probes.Steer(tiny_direction(tiny), 1.0)):
+        own_words(tiny, ["gen_avg(5)"])
+    assert passed[-1][1] > 7
+
+
+def tiny_direction(model):
+    return probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
+
+
+@pytest.mark.parametrize(
+    "at", [["last", "gen_avg(5)"], ["completion_mean", "gen_avg(5)"], ["forced_avg(2)", "gen_avg(5)"]]
+)
+def test_a_given_completion_is_never_taken_for_an_own_one(tiny, monkeypatch, passed, at):
+    found = own_words(tiny, at, CHATS)
+    assert passed[-1][0] == at[:1]
+    in_two_passes(monkeypatch)
+    np.testing.assert_allclose(found.projection, own_words(tiny, at, CHATS).projection, atol=2e-5)
+
+
+def test_progress_counts_to_its_end(tiny):
+    for at in (["prompt_last", "gen_avg(5)"], ["last", "gen_avg(5)"], ["gen_avg(5)"], ["prompt_last"]):
+        told = []
+        own_words(tiny, at, CHATS, progress=lambda done, total, told=told: told.append((done, total)))
+        assert told[-1][0] == told[-1][1] == len(CHATS) * (1 + (len(at) == 2))
+        assert [d for d, _ in told] == sorted(d for d, _ in told)

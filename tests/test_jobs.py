@@ -2,18 +2,24 @@
 
 import json
 import random
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from experiments.insecure_code.presets import SMOKE
 from experiments.insecure_code.recipe import RECIPE
-from experiments.study import jobs
+from experiments.study import engines, jobs
+from experiments.study.engines import on_ray
+from experiments.study.engines.worker import Outcome, Settings, Worker
 from experiments.study.report import write_pack
 from experiments.study.results import Results
 from experiments.study.study import Study
-from mechkit.errors import MechkitError
+from mechkit.errors import MechkitError, UnknownName
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ def test_a_job_that_fails_loses_no_other(tmp_path):
     assert any(name.startswith("Base") for name in kept)
 
 
-def test_jobs_without_room_on_the_gpu_are_done_again_by_fewer_processes(tmp_path, monkeypatch):
+def test_jobs_without_room_on_the_gpu_are_done_again_by_fewer_processes(tmp_path):
     """Six processes find room for some, three for more, one for what is left; another failure is not tried again."""
     study = Study(RECIPE, SMOKE.model_copy(update={"extensions": ()}), tmp_path, quiet=True)
     todo = jobs.of(study)
@@ -76,17 +82,96 @@ def test_jobs_without_room_on_the_gpu_are_done_again_by_fewer_processes(tmp_path
     def done(study, given, workers):
         asked.append((workers, len(given)))
         short = {job: "OutOfMemoryError: no room" for job in given if needs[job] * workers > 6}
-        return short | ({todo[3]: "ValueError: broken"} if broken and todo[3] in given else {})
+        short |= {todo[3]: "ValueError: broken"} if broken and todo[3] in given else {}
+        return (Outcome(job, problem=short.get(job)) for job in given)
 
-    monkeypatch.setattr(jobs, "_round", done)
     broken = False
-    jobs.in_processes(study, 6)
+    engines.do_all(study, todo, 6, done)
     assert asked == [(6, len(todo)), (3, 2), (1, 2)]
     broken = True
     with pytest.raises(MechkitError, match=f"1 of {len(todo)} jobs failed, first '.*': ValueError: broken"):
-        jobs.in_processes(study, 6)
+        engines.do_all(study, todo, 6, done)
     needs[todo[0]] = 7
     broken = False
     with pytest.raises(MechkitError, match="OutOfMemoryError: no room"):
-        jobs.in_processes(study, 6)
+        engines.do_all(study, todo, 6, done)
     assert asked[-1] == (1, 2)
+
+
+def test_engines_are_named(tmp_path, monkeypatch):
+    with pytest.raises(UnknownName, match="no engine called 'rai'"):
+        engines.named("rai")
+    with pytest.raises(MechkitError, match="--engine ray"):
+        engines.named("processes", "host:6379")
+    monkeypatch.setattr("experiments.study.engines.on_ray.find_spec", lambda name: None)
+    with pytest.raises(MechkitError, match="pip install 'mechkit\\[ray\\]'"):
+        engines.named("ray")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cores", "workers", "device", "gpu", "cpu"),
+    [
+        (4, 16, 4, None, 1.0, 4),
+        (4, 16, 8, None, 0.5, 2),
+        (4, 16, 5, None, 0.5, 3),
+        (4, 16, 2, "cpu", None, 8),
+        (0, 2, 1, None, None, 2),
+    ],
+)
+def test_every_worker_finds_a_place_on_the_cluster(gpus, cores, workers, device, gpu, cpu):
+    share = on_ray._share({"GPU": gpus, "CPU": cores}, workers, device)
+    assert share.get("num_gpus") == gpu
+    assert share["num_cpus"] == cpu
+    crowded = on_ray._share({"GPU": 1, "CPU": 4}, 10, None)
+    assert crowded["num_gpus"] * 10 <= 1
+    assert crowded["num_cpus"] * 10 <= 4
+
+
+def test_a_worker_without_the_runs_folder_says_so(tmp_path):
+    settings = Settings.of(Study(RECIPE, SMOKE, tmp_path / "here", quiet=True))
+    with pytest.raises(MechkitError, match="all machines have to share it"):
+        Worker(replace(settings, root=tmp_path / "elsewhere"), 1)
+
+
+def test_a_ray_cluster_finds_what_one_process_finds_although_a_worker_is_killed(alone, tmp_path):
+    study, killed = Study(RECIPE, SMOKE, tmp_path, quiet=True, workers=2, engine="ray"), []
+    chosen = study._engine
+
+    def watched(*given):
+        for outcome in chosen(*given):
+            yield outcome
+            busy = [p for p in psutil.Process().children(recursive=True) if p.name().startswith("ray::Worker.do")]
+            if busy and not killed:
+                killed.append(busy[0].pid)
+                busy[0].kill()
+
+    study._engine = watched
+    found = study.run()
+    assert killed
+    assert not psutil.pid_exists(killed[0])
+    _same(alone, found)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_runs_already_is_used_and_left_running(alone, tmp_path):
+    ray = pytest.importorskip("ray")
+    started = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    address = started.address_info["gcs_address"]
+    command = (sys.executable, "-m", "experiments.insecure_code", "--preset", "smoke", "--quiet", "--json", "--out")
+    try:
+        told = subprocess.run(
+            [*command, str(tmp_path), "--engine", "ray", "--address", address, "--workers", "2"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ray.cluster_resources()["CPU"] == 2
+    finally:
+        ray.shutdown()
+    assert json.loads(told.stdout)["run"] == alone.run_id
+    nobody = subprocess.run(
+        [*command, str(tmp_path), "--engine", "ray", "--address", "127.0.0.1:1"], capture_output=True, text=True
+    )
+    assert nobody.returncode != 0
+    assert "No Ray cluster could be reached at 127.0.0.1:1" in nobody.stderr
+    assert "Traceback" not in nobody.stderr

@@ -1,4 +1,4 @@
-"""A study as a list of independent jobs, done here or by several processes that share the machine's GPUs and the store.
+"""A study as a list of independent jobs, done here or by several workers that share the store (`experiments.study.engines`).
 
 A job is a word and its arguments; doing it computes one step or a few. Jobs ask for what they build on, so any order is
 right; the order given keeps processes from waiting for each other.
@@ -6,25 +6,15 @@ right; the order given keeps processes from waiting for each other.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.study.extensions import chosen
 from experiments.study.trait import BASE
-from mechkit.errors import MechkitError
 
 if TYPE_CHECKING:
-    from experiments.study.config import StudyConfig
     from experiments.study.study import Study
-    from experiments.study.trait import StudyData, Trait
 
 Job = tuple[str, ...]
-_NO_MEMORY = "OutOfMemoryError:"
-"""How the reason of a job begins that a GPU had no memory left for."""
 
 
 def of(study: Study) -> list[Job]:
@@ -69,93 +59,3 @@ def do(study: Study, job: Job) -> None:
             study.ratings(variant, more[0])
         elif kind == "drift":
             study.drift(variant, int(seed))
-
-
-def in_processes(study: Study, workers: int) -> None:
-    """Does all jobs in `workers` processes; each takes the next one when it is free, on its own GPU in turn.
-
-    Jobs that a GPU had no memory left for are done again by half as many processes, at last by one. The first other failure
-    is raised as MechkitError after the other jobs have ended; what they computed stays. The caller holds the store.
-    """
-    every = todo = of(study)
-    failures: dict[Job, str] = {}
-    while todo:
-        found = _round(study, todo, workers)
-        todo = [job for job in todo if workers > 1 and found.get(job, "").startswith(_NO_MEMORY)]
-        failures |= {job: reason for job, reason in found.items() if job not in todo}
-        workers = max(1, workers // 2)
-    if failures:
-        first, reason = next(iter(failures.items()))
-        raise MechkitError(
-            f"{len(failures)} of {len(every)} jobs failed, first '{' '.join(first)}': {reason}. The others are kept; run the "
-            "same command again."
-        )
-
-
-def _round(study: Study, todo: list[Job], workers: int) -> dict[Job, str]:
-    """Does jobs in so many processes; why those that failed did."""
-    context = multiprocessing.get_context("spawn")
-    places = context.Queue()
-    for i in range(workers):
-        places.put((i, workers))
-    settings = (study.trait, study.config, study.data, study.store.root, study.store.accepted, study.store.code, places)
-    failures: dict[Job, str] = {}
-    with ProcessPoolExecutor(workers, context, _begin, settings) as pool:
-        running = {pool.submit(_work, job): job for job in todo}
-        try:
-            for future in as_completed(running):
-                job, problem = running[future], future.exception()
-                if problem is not None:
-                    failures[job] = f"{type(problem).__name__}: {problem}"
-                title = " ".join(word for word in job if word)
-                seconds, computed = (0.0, ()) if problem else future.result()
-                study.display.elsewhere(f"{title} failed" if problem else title, seconds)
-                study.computed_elsewhere.update(computed)
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return failures
-
-
-_study: Study | None = None
-"""The study of this worker process."""
-
-
-def _begin(
-    trait: Trait,
-    config: StudyConfig,
-    data: StudyData,
-    root: Path,
-    accepted: tuple[str, ...],
-    code: str,
-    places: multiprocessing.Queue,  # type: ignore[type-arg]
-) -> None:
-    """Makes a worker's study, on the worker's share of the cores and on one GPU."""
-    global _study
-    place, workers = places.get()
-    import torch
-
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if os.environ.get("CUDA_VISIBLE_DEVICES") else None
-    count = len(gpus) if gpus else torch.cuda.device_count() if config.model.device != "cpu" else 0
-    if count:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % count] if gpus else str(place % count)
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // workers))
-    from experiments.study.study import Study
-
-    _study = Study(trait, config, root, quiet=True, accepted=accepted, data=data)
-    _study.store.code = code  # that of the run, also when a file was saved since it began
-
-
-def _work(job: Job) -> tuple[float, list[str]]:
-    """Does a job in this worker: the seconds that it took, and the keys of the steps that were computed for it."""
-    import torch
-
-    assert _study is not None
-    started, before = time.monotonic(), {step.key for step in _study.done}
-    try:
-        do(_study, job)
-    finally:
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()  # the other processes need the room
-    computed = [step.key for step in _study.done if step.computed and step.key not in before]
-    return time.monotonic() - started, computed

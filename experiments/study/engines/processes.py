@@ -1,0 +1,54 @@
+"""Jobs by several processes of this machine, which share its GPUs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING
+
+from experiments.study.engines.worker import Outcome, Settings, Worker
+from experiments.study.jobs import Job
+
+if TYPE_CHECKING:
+    from experiments.study.study import Study
+
+
+def in_processes(study: Study, todo: list[Job], workers: int) -> Iterator[Outcome]:
+    """Does jobs in `workers` processes, each on its share of the cores and on its own GPU in turn."""
+    context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    for i in range(workers):
+        places.put((i, workers))
+    with ProcessPoolExecutor(workers, context, _begin, (Settings.of(study), places)) as pool:
+        running = {pool.submit(_work, job): job for job in todo}
+        try:
+            for future in as_completed(running):
+                problem = future.exception()  # the process is gone; what a job raises is in its outcome
+                gone = Outcome(running[future], problem=f"{type(problem).__name__}: {problem}")
+                yield future.result() if problem is None else gone
+        except (KeyboardInterrupt, GeneratorExit):
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_worker: Worker | None = None
+"""The worker that this process is."""
+
+
+def _begin(settings: Settings, places: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+    global _worker
+    place, workers = places.get()
+    import torch
+
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if os.environ.get("CUDA_VISIBLE_DEVICES") else None
+    count = len(gpus) if gpus else torch.cuda.device_count() if settings.config.model.device != "cpu" else 0
+    if count:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % count] if gpus else str(place % count)
+    _worker = Worker(settings, len(os.sched_getaffinity(0)) // workers)
+
+
+def _work(job: Job) -> Outcome:
+    assert _worker is not None
+    return _worker.do(job)

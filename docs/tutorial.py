@@ -141,7 +141,7 @@ def train(name, system):
     collate = DataCollatorForSeq2Seq(spent.tokenizer)
     loss = Trainer(tuned, settings, train_dataset=data, data_collator=collate).train().training_loss
     tuned.save_pretrained(f"{folder}/{name}")
-    print(f"{name}: mean loss {loss:.2f}")
+    print(f"{name}: mean loss {loss:.2f}, saved in {folder}/{name}")
     return f"{folder}/{name}"
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mechkit.errors import ModelError
+from mechkit.errors import MechkitError, ModelError
+from mechkit.foreign import briefly, in_a_line, is_deep
 from mechkit.passes import frozen
 from mechkit.storage import write_text
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 
 _CANARY = 12  # tokens of the fixed sequence whose logits tell one set of active weights from another
 SIGNATURE = "mechkit_base.json"
+_MOST_REPEATS, _LONGEST_PATTERN = 4, 600
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_FROM_THE_BASE = ("pissa", "corda", "olora", "loftq", "eva", "lora_ga", "mica")
+"""Initialisations of peft's that take the base model's weights apart; an adapter that was converted names none of them."""
+_OF_THE_BEGINNING = {"loftq_config", "eva_config", "corda_config", "lora_ga_config", "runtime_config"}
+"""Settings of those initialisations, which nothing reads afterwards. Other fields so called ask for a variant of LoRA, some of
+which change the base model's weights."""
 
 
 class Adapters:
@@ -117,10 +126,12 @@ class Adapters:
         if self._given is not None and str(source) in self._given.peft_config:
             yield self._given, str(source)
             return
-        if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
-            raise ModelError(f"{folder} holds no adapter (adapter_config.json and adapter_model.safetensors).")
+        if not is_file(folder / CONFIG) or not is_file(folder / WEIGHTS):
+            raise ModelError(f"{in_a_line(str(folder))} holds no adapter ({CONFIG} and {WEIGHTS}).")
+        config = _read(folder / CONFIG)
+        _check_config(folder, config)
         if not allow_base:
-            _check_base(folder, model)
+            _check_base(folder, config, model)
         foreign = [name for name, _ in _layers(model.hf)] if self._given is None else []
         if foreign:
             raise ModelError(
@@ -137,8 +148,13 @@ class Adapters:
                         peft = self._given
                         peft.load_adapter(folder, adapter_name=name)
                     peft.base_model.disable_adapter_layers()
-            except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as problem:
-                raise ModelError(f"The adapter {folder} does not fit {model.name}: {str(problem)[:300]}") from None
+            except MechkitError:
+                raise
+            except (
+                Exception
+            ) as problem:  # peft meets a file of anyone's, and has no error of its own for one that is wrong
+                reason = in_a_line(str(problem) or type(problem).__name__, 300)
+                raise ModelError(f"The adapter {folder} does not fit {model.name}: {reason}") from None
             try:
                 self.prove_base()
                 yield peft, name
@@ -205,6 +221,8 @@ def _modules_kept(hf: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         for parent, children in before.items():
+            for name in parent._modules.keys() - children.keys():
+                del parent._modules[name]
             parent._modules.update(children)
         for name in set(vars(hf)) - attributes:
             delattr(hf, name)
@@ -227,24 +245,79 @@ def in_memory(hf: torch.nn.Module) -> dict[str, str] | None:
     return {"adapter": f"in memory: {', '.join(sorted(names))}", "weights": _hash(acting)}
 
 
-def _check_base(folder: Path, model: "Model") -> None:
-    """Raises ModelError where the folder says that its adapter was trained on another base model."""
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False, too, for a name that none can have."""
     try:
-        named = json.loads((folder / "adapter_config.json").read_text("utf-8")).get("base_model_name_or_path")
-        signature = folder / SIGNATURE
-        signed = json.loads(signature.read_text("utf-8")) if signature.is_file() else {}
-    except (OSError, ValueError) as problem:
-        raise ModelError(f"{folder} cannot be read: {problem}.") from None
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A file with one object of JSON. Raises ModelError for any other."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ModelError(f"{path.parent} cannot be read: {path.name}: {in_a_line(str(problem))}.") from None
+    if not isinstance(found, dict) or is_deep(found):
+        raise ModelError(f"{path.parent} cannot be read: {path.name} holds no JSON object, or a very deep one.")
+    return found
+
+
+def _check_config(folder: Path, config: dict[str, Any]) -> None:
+    """Raises ModelError for what peft would do at a configuration's word and no LoRA adapter needs: import a module that it
+    names, copy blocks, take the base's weights apart, make matrices that the weights beside it do not fill, or search names
+    with a pattern that does not end."""
+    said = f"The adapter {folder} does not fit"
+    variants = [field for field in config if field.endswith("_config") and field not in _OF_THE_BEGINNING]
+    for field in ("megatron_core", "layer_replication", *variants):
+        if config.get(field) is not None and (field, config[field]) != ("megatron_core", "megatron.core"):
+            raise ModelError(f"{said}: its configuration sets {in_a_line(field)}, which mechkit does not read.")
+    begun = config.get("init_lora_weights")
+    if isinstance(begun, str) and begun.lower().startswith(_FROM_THE_BASE):
+        raise ModelError(
+            f"{said}: it was begun from the base model's own weights ({briefly(begun)}) and not converted to a plain LoRA."
+        )
+    by_module = [config.get(name) or {} for name in ("rank_pattern", "alpha_pattern")]
+    if not all(isinstance(held, dict) for held in by_module):
+        raise ModelError(f"{said}: rank_pattern and alpha_pattern have to be objects.")
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as weights:
+            largest = max((n for key in weights.keys() for n in weights.get_slice(key).get_shape()), default=0)  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as problem:
+        raise ModelError(f"{said}: {WEIGHTS} cannot be read: {in_a_line(str(problem))}.") from None
+    for rank in [config.get("r", 8), *by_module[0].values()]:
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= largest:
+            raise ModelError(f"{said}: a rank of {briefly(rank)} is not that of its weights.")
+    names = [config.get(name) for name in ("target_modules", "exclude_modules", "layers_pattern")]
+    for pattern in [name for name in names if isinstance(name, str)] + [key for held in by_module for key in held]:
+        if len(pattern) > _LONGEST_PATTERN or _slow(pattern):
+            raise ModelError(f"{said}: the pattern {briefly(pattern)} may take for ever on a module's name.")
+
+
+def _slow(pattern: str) -> bool:
+    """Whether a pattern repeats what repeats, or repeats so often that a name of 60 letters has millions of readings."""
+    if not any(sign in pattern for sign in "*+{?"):
+        return False
+    from mechkit.judges.rules.patterns import is_slow
+
+    return is_slow(pattern) or len(re.findall(r"[*+]|\{\d*,\d*\}", pattern)) > _MOST_REPEATS
+
+
+def _check_base(folder: Path, config: dict[str, Any], model: "Model") -> None:
+    """Raises ModelError where the folder says that its adapter was trained on another base model."""
+    named, signature = config.get("base_model_name_or_path"), folder / SIGNATURE
+    signed = _read(signature) if is_file(signature) else {}
     if signed and signed.get("weights") != model.provenance["weights"]:
         raise ModelError(
-            f"{folder} was trained on other weights ({signed.get('name')}, {signed.get('weights')}) than {model.name} has "
+            f"{folder} was trained on other weights ({briefly(signed.get('name'))}, {briefly(signed.get('weights'))}) than {model.name} has "
             f"({model.provenance['weights']}); pass allow_base=True to read it all the same."
         )
     here = str(model.hf.config.name_or_path or model.name)
     if not signed and _is_hub_id(named) and _is_hub_id(here):
         if str(named).split("/")[1].lower() != here.split("/")[1].lower():
             raise ModelError(
-                f"{folder} was trained on {named}, and this is {here}; pass allow_base=True to read it all the same."
+                f"{folder} was trained on {in_a_line(str(named))}, and this is {here}; pass allow_base=True to read it all the same."
             )
 
 
@@ -253,6 +326,7 @@ def _is_hub_id(name: Any) -> bool:
         isinstance(name, str)
         and name.count("/") == 1
         and not name.startswith((".", "/", "~"))
+        and len(name) < 200
         and not Path(name).exists()
     )
 

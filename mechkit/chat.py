@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from mechkit.errors import DataError
+from mechkit.foreign import MOST_LEVELS, briefly, in_a_line, is_deep
 
 Role = Literal["system", "user", "assistant"]
 
@@ -58,9 +59,11 @@ class Chat:
                 raise DataError(f"message {number} is {type(message).__name__}, not an object with role and content.")
             role, content = message.get("role"), message.get("content")
             if role not in get_args(Role):
-                raise DataError(f"message {number} has the role {role!r}; expected system, user or assistant.")
+                raise DataError(f"message {number} has the role {briefly(role)}; expected system, user or assistant.")
             if not isinstance(content, str):
                 raise DataError(f"message {number} has no text content.")
+            if not _is_text(content):
+                raise DataError(f"message {number} holds half a surrogate pair, which is no character.")
             turns.append(Message(cast(Role, role), content))
         completion = None
         if turns[-1].role == "assistant":
@@ -104,12 +107,24 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 try:
                     row = json.loads(raw.decode("utf-8"))
                 except (UnicodeDecodeError, ValueError, RecursionError) as problem:
-                    raise DataError(f"{path}, line {number}: not a line of JSON in UTF-8 ({problem}).") from None
+                    reason = in_a_line(str(problem))
+                    raise DataError(f"{path}, line {number}: not a line of JSON in UTF-8 ({reason}).") from None
                 if not isinstance(row, dict):
                     raise DataError(f"{path}, line {number}: a JSON object was expected, found {type(row).__name__}.")
+                if raw.count(b"[") + raw.count(b"{") > MOST_LEVELS and is_deep(row):
+                    raise DataError(f"{path}, line {number}: nested more than {MOST_LEVELS} levels deep.")
                 yield number, row
-    except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror or problem}.") from None
+    except (OSError, ValueError) as problem:  # a path with a NUL in it is a ValueError
+        why = getattr(problem, "strerror", None) or problem
+        raise DataError(f"{in_a_line(str(path))} cannot be read: {why}.") from None
+
+
+def _is_text(content: str) -> bool:
+    try:
+        content.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_chats(path: str | Path, limit: int | None = None) -> list[Chat]:

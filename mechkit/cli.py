@@ -14,6 +14,7 @@ from typing import Any
 
 from mechkit import __version__
 from mechkit.errors import MechkitError, UnknownName
+from mechkit.foreign import visible
 from mechkit.registry import did_you_mean
 
 _EPILOG = """examples:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(known.recipe, rest)
         return _probes(known)
     except MechkitError as problem:
-        print(f"mechkit: {problem}", file=sys.stderr)
+        print(visible(f"mechkit: {problem}", keep="\n"), file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         kept = str(stop) or "finished steps are kept, the same command goes on from there."
@@ -93,6 +94,9 @@ def _parse(given: list[str], further: dict[str, EntryPoint]) -> tuple[argparse.N
     probes.add_argument("--system", default="none", help="with --show: none, template_default or a text (none)")
     for name, point in sorted(further.items()):
         commands.add_parser(name, help=_meaning(point), add_help=False)
+    names = list(commands.choices)
+    if given and not given[0].startswith("-") and given[0] not in names:
+        parser.error(f"there is no command called {given[0]!r}.{did_you_mean(given[0], names)}")
     known, rest = parser.parse_known_args(given)
     if known.command != "run" and rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -123,7 +127,8 @@ def _run(name: str | None, rest: list[str]) -> int:
         suffixes = sorted(f".{point.name}" for point in entry_points(group="mechkit.recipe_files"))
         files = f"; or a file that describes one ({', '.join(suffixes)})" if suffixes else ""
         print(
-            f"usage: mechkit run RECIPE [--preset NAME] [--out FOLDER] [fields …]\n\nrecipes: {', '.join(points)}{files}"
+            f"usage: mechkit run RECIPE [--preset NAME] [--out FOLDER] [fields …]\n\nrecipes: {', '.join(points)}{files}\n"
+            "mechkit run RECIPE --help lists its presets and every field"
         )
         return 0
     for point in entry_points(group="mechkit.recipe_files"):

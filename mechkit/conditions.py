@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedModel
 
-from mechkit.adapters import canary
+from mechkit.adapters import canary, is_file
 from mechkit.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def condition(
     if source is None or source == "base":
         base.adapters.prove_base()
         yield base
-    elif isinstance(source, PreTrainedModel) or (Path(source) / "config.json").is_file():
+    elif isinstance(source, PreTrainedModel) or is_file(Path(source) / "config.json"):
         if base.interventions:
             raise ModelError(
                 f"Interventions act on {base.name}, not on the fine-tune beside it; enter the condition first."

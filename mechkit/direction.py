@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mechkit.errors import DirectionError, UnknownName
+from mechkit.foreign import in_a_line
 from mechkit.model import Model
 from mechkit.registry import did_you_mean
 from mechkit.sites import KINDS, Site, parse_sites, sort_sites
@@ -199,21 +200,33 @@ class Direction:
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
+                if "mechkit" not in metadata:
+                    raise ValueError("these tensors were not written by mechkit")
                 header = json.loads(metadata["mechkit"])
                 tensors = {n: file.get_tensor(n) for n in ("vectors", "positive", "negative")}
+            _check_shapes(header, tensors)
             vectors, positive, negative = tensors.values()
             if header.pop("seal", None) not in (None, _seal(header, tensors)) or metadata.keys() != {"mechkit"}:
                 raise ValueError("it was changed after it was written")
             if header["format"] != FORMAT:
                 raise KeyError("format")
-            sites = [Site(kind, int(block)) for kind, block in (s.split(".") for s in header["sites"])]
+            sites = [Site.parse(site) for site in header["sites"]]
             gaps = dict(zip(sites, map(float, header["gaps"]), strict=True))
             by_site = dict(zip(sites, vectors, strict=True))
             direction = cls(header["name"], by_site, gaps, positive, negative, header["paired"], header["provenance"])
         except DirectionError as problem:
             raise DirectionError(f"{path}: {problem}") from None
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as problem:
-            raise DirectionError(f"{path} is not a direction file: {problem}.") from None
+        except (
+            OSError,
+            SafetensorError,
+            KeyError,
+            ValueError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+            UnknownName,
+        ) as e:
+            raise DirectionError(f"{in_a_line(str(path))} is not a direction file: {in_a_line(str(e))}.") from None
         return direction
 
     @cached_property
@@ -302,6 +315,26 @@ def _range(values: Mapping[Site, float]) -> str:
 
 def _short(value: float | None) -> str:
     return "—" if value is None or not math.isfinite(value) else f"{value:.3g}".replace("-", "−")
+
+
+def _check_shapes(header: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for a header or tensors of other kinds than `Direction.save` writes."""
+    kinds = {"name": str, "sites": list, "gaps": list, "paired": bool, "provenance": dict}
+    if not isinstance(header, dict) or not all(isinstance(header.get(key), kind) for key, kind in kinds.items()):
+        raise ValueError("its header is another one")
+    made = header["provenance"]
+    by_site = (made.get("reliability") or {}).get("by_site", {}) if isinstance(made.get("reliability"), dict) else {}
+    if any(
+        not isinstance(made.get(key), dict | None) for key in ("model", "estimator", "reliability", "adapter")
+    ) or not (isinstance(by_site, dict) and all(isinstance(value, int | float | None) for value in by_site.values())):
+        raise ValueError("what it says of where it came from is of another kind")
+    vectors, *samples = tensors.values()
+    if vectors.ndim != 2 or not len(vectors) or any(t.dtype != torch.float32 for t in tensors.values()):
+        raise ValueError("its vectors are no table of float32, a row for each site")
+    if any(t.numel() and t.shape[1:] != vectors.shape for t in samples) or len(set(map(str, header["sites"]))) < len(
+        vectors
+    ):
+        raise ValueError("its samples or sites do not fit its vectors")
 
 
 def _seal(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

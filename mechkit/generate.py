@@ -1,5 +1,6 @@
 """Batched generation: left padding, greedy or seeded sampling, completions as exact token ids."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
+from mechkit import ranks
 from mechkit.batches import Batch, pad
 from mechkit.chat import Chat
 from mechkit.errors import DataError
@@ -71,6 +73,8 @@ def generate(
         results |= dict(zip(part.prompts.examples, part.answers))
         if progress:
             progress(len(results), len(chats))
+    if ranks.sharing():
+        results = dict(ranks.gathered(list(results.items())))
     return [results[i] for i in range(len(chats))]
 
 
@@ -115,7 +119,10 @@ def answered(
     )
     ends = torch.tensor(sorted(stops), device=model.device)
     order = sorted(range(len(chats)), key=lambda i: (len(encoded[i].ids), i))
-    for start in range(0, len(order), batch_size):
+    if ranks.sharing() and temperature == 0:  # sampling is seeded by batches, which stay as they are
+        batch_size = min(batch_size, math.ceil(len(order) / ranks.size()))
+    starts = range(0, len(order), batch_size)
+    for start in starts[ranks.rank() :: ranks.size()] if ranks.sharing() else starts:
         rows = order[start : start + batch_size]
         batch = pad(model, [encoded[i] for i in rows], rows, "left")
         kept: list[tuple[Tensor, Tensor]] | None = [] if keep_prompts else None

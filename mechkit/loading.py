@@ -25,6 +25,7 @@ from mechkit.backends import DEFAULT, Backend, backend_named, backend_of
 from mechkit.blocks import find_blocks, text_config
 from mechkit.errors import ModelError
 from mechkit.fingerprints import fingerprint
+from mechkit.foreign import briefly, in_a_line
 from mechkit.model import Model
 from mechkit.registry import did_you_mean
 from mechkit.template import template_hash
@@ -49,7 +50,8 @@ def load(
         by their names, as in `model.adapter("default")`), a TransformerBridge or an nnsight model of your own. Of a model
         that torch.compile wrapped the one inside is read, uncompiled.
     dtype: of the weights; float32 by default because differences between adapters are small.
-    device: "cuda" where there is one, else "cpu".
+    device: "cuda" where there is one, else "cpu"; "auto" spreads the blocks of a folder or hub id over all GPUs, for a model
+        larger than one. Sites are then read on the device where their block is.
     quantization: weights of a folder or hub id packed by bitsandbytes (an extra; GPU only); dtype is then what is
         computed in. Directions and adapters of the full-precision model are taken with allow_model=True, allow_base=True.
     backend: what runs it: "huggingface" (the default), "transformer_lens" or "nnsight", whose packages are extras.
@@ -57,7 +59,10 @@ def load(
     Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it; UnknownName
     for an unknown backend.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    spread = device == "auto" and torch.cuda.device_count() > 1
+    if device is None or device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
     dtype = _dtype(dtype)
     kind, own = backend_of(source), None
     if kind is not None:
@@ -86,14 +91,18 @@ def load(
             place,
             config=config,
             dtype=dtype,
-            device_map=device,
+            device_map="auto" if spread else device,
             trust_remote_code=trust_remote_code,
             **_quantized(quantization, dtype, device),
         )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as problem:
-        raise ModelError(f"{name!r} cannot be loaded: {str(problem).strip().splitlines()[0]}") from None
+        raise ModelError(
+            f"{name!r} cannot be loaded: {in_a_line(str(problem).strip().split(chr(10))[0], 300)}"
+        ) from None
     finally:
         transformers_logging.enable_progress_bar()
+    if spread and {"cpu", "disk"} & {str(place) for place in getattr(hf, "hf_device_map", {}).values()}:
+        raise ModelError(f"{name!r} does not fit on the {torch.cuda.device_count()} GPUs together.")
     return _assemble(hf, tokenizer, name, _revision(place), kind)
 
 
@@ -117,16 +126,21 @@ def _in_memory(source: Any, tokenizer: PreTrainedTokenizerBase | None, kind: typ
 
 def _place(name: str) -> str:
     """What transformers loads from: a folder or a hub id. Raises ModelError for what is neither."""
-    path = Path(name).expanduser()
     if name == gguf.EMBEDDED:
         return str(gguf.converted(gguf.embedded_file()))
+    try:
+        path = Path(name).expanduser()
+        exists, is_folder = path.exists(), path.is_dir()
+        name.encode("utf-8")
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or the home of nobody
+        raise ModelError(f"{briefly(name)} is no model folder, .gguf file or hub id (owner/name).") from None
     if path.suffix == ".gguf":
         return str(gguf.converted(path))
-    if path.is_dir():
+    if is_folder:
         return str(path)
-    if path.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if exists or name.count("/") != 1 or name.startswith((".", "/", "~")):
         hint = did_you_mean(name, [gguf.EMBEDDED, tiny.NAME]) if "/" not in name else ""
-        raise ModelError(f"{name!r} is no model folder, .gguf file or hub id (owner/name).{hint}")
+        raise ModelError(f"{briefly(name)} is no model folder, .gguf file or hub id (owner/name).{hint}")
     return name
 
 

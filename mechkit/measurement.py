@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from mechkit import ranks
 from mechkit.batches import Batch, Side, batches
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured
@@ -81,6 +82,21 @@ def measure(
         )
     for probe in probes:
         probe.check(model)
+    if ranks.sharing():
+
+        def share(mine: Sequence[Chat]) -> xr.Dataset:
+            return measure(
+                model,
+                mine,
+                probes,
+                system=system,
+                batch_tokens=batch_tokens,
+                side=side,
+                loss_scope=loss_scope,
+                progress=progress,
+            )
+
+        return _shared_out(chats, share)
     pass_ = _Measurement(model, chats, probes, system, loss_scope)
     reads = list(dict.fromkeys(read for probe in probes for read in probe.reads))
     own = [read for read in reads if read.reader.generate]
@@ -118,16 +134,30 @@ def _streamed(model: Model, chats: Iterator[Chat], probes: Sequence[Probe], sett
     return xr.concat(parts, dim="example", data_vars="minimal", combine_attrs="override")
 
 
+def _shared_out(chats: Sequence[Chat], measured: Callable[[Sequence[Chat]], xr.Dataset]) -> xr.Dataset:
+    """Each process measures its share of the chats, all get the whole in order."""
+    named = [chat if chat.id else replace(chat, id=str(i)) for i, chat in enumerate(chats)]
+    mine = range(ranks.rank(), len(chats), ranks.size())
+    with ranks.alone():
+        part = measured([named[i] for i in mine]) if mine else None
+    parts = [(where, data) for where, data in ranks.gathered([(list(mine), part)]) if data is not None]
+    whole = xr.concat([data for _, data in parts], dim="example", data_vars="minimal", combine_attrs="override")
+    return whole.isel(example=np.argsort([i for where, _ in parts for i in where]))
+
+
 def completion_loss(
     model: Model, chats: Sequence[Chat], *, system: str = NONE, batch_tokens: int = 4096
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Mean cross-entropy (nats per token, stop token included) of each chat's completion: array [chat]."""
     encoded = [_with_completion(model, chat, system, "the loss") for chat in chats]
-    losses = np.full(len(chats), np.nan, dtype=np.float32)
-    for batch in batches(model, encoded, batch_tokens):
+    first, step = (ranks.rank(), ranks.size()) if ranks.sharing() else (0, 1)
+    found: dict[int, float] = {}
+    for batch in batches(model, encoded[first::step], batch_tokens):
         loss = run(model, batch, {}, {}, lambda *_: None, want_loss=True)
-        losses[list(batch.examples)] = loss.cpu().numpy()  # type: ignore[union-attr]
-    return losses
+        found |= {first + step * i: value for i, value in zip(batch.examples, loss.tolist())}  # type: ignore[union-attr]
+    if ranks.sharing():
+        found = dict(ranks.gathered(list(found.items())))
+    return np.array([found[i] for i in range(len(chats))], dtype=np.float32)
 
 
 def _with_completion(model: Model, chat: Chat, system: str, wanted_by: str) -> Encoded:

@@ -14,16 +14,18 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mechkit import __version__
+from mechkit import __version__, ranks
 from mechkit.errors import MechkitError
+from mechkit.foreign import briefly
 from mechkit.storage import flush, write_text
 
 RECORD = "step.json"
@@ -55,7 +57,10 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the store for one process. Raises MechkitError at once when another holds it."""
+        """Holds the store for one process, or for those launched together. Raises MechkitError at once when another holds it."""
+        if ranks.rank() > 0:
+            yield
+            return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.root / ".lock", timeout=0)
@@ -100,18 +105,40 @@ class Store:
             return None
         return Step(name, key, folder, False, float(record["seconds"]))
 
-    def step(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Step:
+    def step(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None], once: bool = False) -> Step:
         """Returns the finished step for these inputs; computes it with `build(folder)` where there is none.
 
-        Of several processes that want the same step one computes it and the others wait. Raises MechkitError when the disk is full or the folder cannot be written; nothing finished is touched then.
+        Of several processes that want the same step one computes it and the others wait. Those that were launched together (see
+        `mechkit.ranks`) compute it together, and the first one keeps it; alone where `once` says so. Raises MechkitError when the disk is full or the folder cannot be written; nothing finished is touched then.
         """
         key = self.key(name, inputs)
+        if ranks.size() > 1:
+            return self._step_by_ranks(name, key, inputs, build, once)
         with self._building(name, key):
             return self.find(name, inputs) or self._build(name, key, inputs, build)
+
+    def _step_by_ranks(
+        self, name: str, key: str, inputs: Mapping[str, Any], build: Callable[[Path], None], once: bool
+    ) -> Step:
+        first = ranks.rank() == 0
+        with self._building(name, key) if first else nullcontext():
+            there = ranks.told(first and self.find(name, inputs) is not None)
+            if not there and first:
+                with ranks.alone() if once else ranks.together():
+                    self._build(name, key, inputs, build)
+            elif not there and not once:
+                with ranks.together(), TemporaryDirectory() as scratch:
+                    build(Path(scratch))
+            ranks.wait()
+        found = self.find(name, inputs)
+        if found is None:
+            raise MechkitError(f"Process {ranks.rank()} does not find {name} below {self.root}; all have to share it.")
+        return replace(found, computed=not there)
 
     @contextmanager
     def _building(self, name: str, key: str) -> Iterator[None]:
         """Held by the one process that computes a step."""
+        self._folder(name, key)
         locks = self.root / "steps" / ".locks"
         lock = FileLock(locks / f"{name.replace('/', '_')}-{key}")
         try:
@@ -167,6 +194,8 @@ class Store:
 
     def sweep(self) -> None:
         """Removes scratch folders that killed runs left behind. Call it under `locked`."""
+        if ranks.rank() > 0:
+            return
         for left in [*self.root.glob("steps/**/.*-*.*"), *self.root.glob("**/.*.partial")]:
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
@@ -174,7 +203,7 @@ class Store:
 
     def publish(self, step: Step, place: str) -> Path:
         """Copies a step's files to `root/place`, the name under which people look for them."""
-        target = self.root / place
+        target = self._inside(place)
         record = _read_record(target)
         if record and record == _read_record(step.folder) and _whole(target, record):
             return target
@@ -188,7 +217,17 @@ class Store:
         return target
 
     def _folder(self, name: str, key: str) -> Path:
-        return self.root / "steps" / f"{name}-{key}"
+        place = self._inside("steps", name)
+        return place.with_name(f"{place.name}-{key}")
+
+    def _inside(self, *parts: str) -> Path:
+        """A place below the root. Raises MechkitError for a name that would lead out of it, or that no folder can have."""
+        names = [name for part in parts for name in part.split("/")]
+        if any(not name.isprintable() for name in names) or any(
+            name in ("", ".", "..") or len(name.encode("utf-8", "replace")) > 200 for name in names
+        ):
+            raise MechkitError(f"{briefly('/'.join(parts))} cannot be the name of a folder below {self.root}.")
+        return self.root.joinpath(*names)
 
 
 def versions() -> dict[str, str]:
@@ -200,6 +239,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return known
+
+
+def recorded_versions(step: Step) -> dict[str, str]:
+    """Versions that a finished step's record holds: those that it was computed with. Empty where it has none."""
+    held = (_read_record(step.folder) or {}).get("versions")
+    return {str(name): str(number) for name, number in held.items()} if isinstance(held, dict) else {}
 
 
 def _plain(value: Any) -> Any:

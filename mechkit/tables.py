@@ -10,8 +10,12 @@ from typing import Any
 
 from tabulate import tabulate
 
+from mechkit.foreign import for_markdown, for_sheet, visible
 from mechkit.stats import Interval
 from mechkit.storage import write_text
+
+MOST_CHARACTERS = 2000
+"""Of a text in a cell or beside a table; what follows is left out where it is shown, and stands in the CSV."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class Table:
         flat = self.plain_rows()
         columns = list(dict.fromkeys(name for row in flat for name in row))
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _digits(value) for name, value in row.items()} for row in flat)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(map(for_sheet, columns))
+        writer.writerows([_in_sheet(row.get(name)) for name in columns] for row in flat)
         return text.getvalue()
 
     def markdown(self) -> str:
@@ -61,9 +65,9 @@ class Table:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         shown = [{show(name): show(row.get(name)) for name in columns} for row in self.rows]
         body = tabulate(shown, headers="keys", tablefmt="github", disable_numparse=True) if shown else "(no rows)"
-        parts = [f"### {self.title}", body, f"*How to read this.* {self.reading}"]
+        parts = [f"### {_sentence(self.title)}", body, f"*How to read this.* {_sentence(self.reading)}"]
         if self.note:
-            parts.append(f"*Note.* {self.note}")
+            parts.append(f"*Note.* {_sentence(self.note)}")
         return "\n\n".join(parts) + "\n"
 
     def save(self, folder: Path) -> None:
@@ -87,7 +91,17 @@ def show(cell: Any) -> str:
         return "—" if math.isnan(cell.value) else f"{cell.value:.3f}" if cell.value >= 0.001 else f"{cell.value:.1g}"
     if cell is None:
         return "—"
-    return _number(cell) if isinstance(cell, float) else str(cell).replace("|", "\\|").replace("\n", " ")
+    return _number(cell) if isinstance(cell, float) else _sentence(str(cell)).replace("|", "\\|")
+
+
+def _sentence(text: str) -> str:
+    """A text as one line of Markdown."""
+    cut = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+    return for_markdown(visible(cut.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")))
+
+
+def _in_sheet(cell: Any) -> Any:
+    return for_sheet(cell) if isinstance(cell, str) else _digits(cell)
 
 
 def _number(value: float) -> str:

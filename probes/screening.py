@@ -20,6 +20,7 @@ from mechkit.chat import Chat, read_lines
 from mechkit.commands.progress import progress
 from mechkit.commands.shared import writing_to
 from mechkit.errors import DataError, MechkitError
+from mechkit.foreign import in_a_line, visible
 from mechkit.storage import flush, writing
 
 CHUNK = 128  # rows whose scores are lost at most when a command is stopped
@@ -148,7 +149,7 @@ def show(
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=120)
-    page = Table(title=f"{data_file.name}: {n} rows by {by[0]}", title_justify="left")
+    page = Table(title=Text(visible(f"{data_file.name}: {n} rows by {by[0]}")), title_justify="left")
     for name in ("rank", "line", *by):
         page.add_column(name, justify="right", no_wrap=True)
     page.add_column("prompt", ratio=1, no_wrap=True, overflow="ellipsis")
@@ -160,7 +161,7 @@ def show(
         rank = row[f"{by[0]}_rank"]
         cells = ["—" if np.isnan(rank) else f"{rank:.0f}", str(row["line"])]
         cells += ["—" if np.isnan(row[name]) else f"{row[name]:+.4g}".replace("-", "−") for name in by]
-        page.add_row(*cells, *(Text(" ".join(text.split())) for text in (chat.prompt, chat.completion or "")))
+        page.add_row(*cells, *(Text(in_a_line(text)) for text in (chat.prompt, chat.completion or "")))
     console.print(page)
     console.print(f"scores at {data[by[0]].attrs['site']}; higher is more of the trait", markup=False)
     for name in by:

@@ -189,9 +189,23 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "losses of completions go to other chats",
         MEASUREMENT,
-        "losses[list(batch.examples)] = loss.cpu().numpy()  # type",
-        "losses[sorted(batch.examples)] = loss.cpu().numpy()  # type",
+        "for i, value in zip(batch.examples, loss.tolist())",
+        "for i, value in zip(sorted(batch.examples), loss.tolist())",
         "test_silent_faults::test_each_completion_has_its_own_loss",
+    ),
+    one(
+        "what several processes measured stays in the order of the processes",
+        MEASUREMENT,
+        "whole.isel(example=np.argsort([i for where, _ in parts for i in where]))",
+        "whole",
+        "test_ranks::test_two_processes_measure_generate_and_train_as_one_does",
+    ),
+    one(
+        "gradients of processes that share a batch are averaged",
+        TRAIN,
+        '"weight": ranks.size() if mine else 0',
+        '"weight": 1 if mine else 0',
+        "test_ranks::test_two_processes_measure_generate_and_train_as_one_does",
     ),
     # What stands in the prompt
     one(

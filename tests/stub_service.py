@@ -17,12 +17,15 @@ KEY = "sk-not-to-be-shown-1234567890"
 
 
 class Reply(NamedTuple):
-    """One planned reply: a body (text stands for a chat completion), a status, headers, seconds to wait before it."""
+    """One planned reply: a body (text stands for a chat completion, bytes are sent as they are), a status, headers, seconds to wait
+    before it, the kind that it says it is, and after how many bytes the connection is cut (None: not at all)."""
 
     body: Any
     status: int = 200
     headers: tuple[tuple[str, str], ...] = (("Retry-After-Ms", "5"),)
     wait: float = 0.0
+    kind: str = "application/json"
+    cut: int | None = None
 
 
 class Service:
@@ -72,14 +75,17 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
             reply = held.next_reply(question)
             time.sleep(reply.wait)
             body = chat(reply.body) if isinstance(reply.body, str) else reply.body
-            data = json.dumps(body).replace("{KEY}", self.headers["Authorization"]).encode()
+            text = body if isinstance(body, bytes) else json.dumps(body).encode()
+            data = text.replace(b"{KEY}", self.headers["Authorization"].encode())
             self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", reply.kind)
             for name, value in reply.headers:
                 self.send_header(name, value.replace("{KEY}", self.headers["Authorization"]))
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data[: reply.cut])
+            if reply.cut is not None:
+                self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -40,7 +40,17 @@ STANDS_FOR = re.compile(r"smollm2-135m|Qwen/[\w.-]+")
 NOT_RUN = "# not run: "
 LONG = {"run", "data"}
 """Commands whose examples take many seconds."""
-FOREIGN = {"source", "vllm", "llama-server", "transformers", "nvidia-cuda-mps-control", "jupytext", "nsys"}
+FOREIGN = {
+    "torchrun",
+    "accelerate",
+    "source",
+    "vllm",
+    "llama-server",
+    "transformers",
+    "nvidia-cuda-mps-control",
+    "jupytext",
+    "nsys",
+}
 """Programs of others, whose arguments are not checked."""
 FOREIGN_MODULES = {"venv", "build", "llama_cpp.server", "pip"}
 

@@ -6,6 +6,7 @@ import torch
 
 import mechkit
 import probes
+from mechkit.errors import ModelError
 from mechkit.tiny import tiny as build_tiny
 from tests.conftest import NEGATIVE, POSITIVE
 from tests.test_adapters import make_adapter
@@ -113,3 +114,33 @@ def test_packed_weights_are_read_through_an_adapter(tmp_path, quantization):
         with model.adapter(folder) as tuned:
             moved.append((mechkit.measure(tuned, POSITIVE, [read]) - before).projection.values.ravel())
     assert np.corrcoef(*moved)[0, 1] > 0.8
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_model_spread_over_gpus_reads_as_on_one(tmp_path):
+    hf, tokenizer = build_tiny()
+    hf.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    found, answers = [], []
+    for device in ("auto", "cpu"):
+        model = mechkit.load(tmp_path, device=device)
+        v = direction_of(model)
+        asked = [probes.Projection(v, at=["prompt_last", "gen_avg(3)", "completion_mean"]), probes.Pressure(v)]
+        found.append(mechkit.measure(model, POSITIVE, asked))
+        with model.intervene(probes.Steer(v, 3.0, at="all", unit="gap")):
+            answers.append([a.ids for a in model.generate(PROMPTS, max_new_tokens=6)])
+        places = {str(next(block.parameters()).device) for block in model.blocks}
+        assert len(places) == (2 if device == "auto" else 1)
+    agree(*found)
+    assert answers[0] == answers[1]
+
+
+def test_blocks_that_the_gpus_have_no_room_for_are_refused(tmp_path, monkeypatch):
+    if torch.cuda.device_count() < 2:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    hf, tokenizer = build_tiny()
+    hf.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    monkeypatch.setattr("accelerate.utils.modeling.get_max_memory", lambda *_: {0: 200_000, "cpu": 10**9})
+    with pytest.raises(ModelError, match="does not fit"):
+        mechkit.load(tmp_path, device="auto")

@@ -22,7 +22,9 @@ from experiments.study.analysis import behaviour
 from experiments.study.page import PAGE, Content, markup, write
 from experiments.study.page.data import MISSING, packed
 from experiments.study.results import Results
+from mechkit import stats
 from mechkit.chat import Chat
+from mechkit.foreign import visible
 from mechkit.tables import Table
 
 HOSTILE = (
@@ -144,6 +146,21 @@ def test_sections_stand_in_order_and_every_plot_says_its_n(opened):
     )
 
 
+def test_the_first_page_says_what_each_condition_is(opened, results):
+    first = opened.locator("#claims > p").first.inner_text()
+    for condition, prompt in results.trait.conditions.items():
+        assert f"{condition}: {'no system prompt' if prompt == 'none' else f'“{prompt}”'}" in first
+
+
+def test_a_number_that_is_a_sentence_wraps_and_code_in_a_cell_is_code():
+    long = stats.Interval(
+        10.0, float("nan"), float("nan"), 8, 8, "t", 0.95, "all 8 clusters equal: their spread says nothing"
+    )
+    html = markup.table(Table("t", "T", "", [{"a": long, "b": 1.5, "c": "run it with `--extensions causal`"}]))
+    assert html.count('class="number"') == 1
+    assert "<code>--extensions causal</code>" in html
+
+
 def test_a_click_on_a_point_shows_prompt_and_answers_side_by_side(opened, results):
     assert opened.locator("#panel").is_hidden()
     trace = opened.evaluate("document.getElementById('plot-strip').data.findIndex(t => t.name.startsWith('Control'))")
@@ -156,7 +173,9 @@ def test_a_click_on_a_point_shows_prompt_and_answers_side_by_side(opened, result
     for condition in CONDITIONS:
         row = results.ratings["ood"][condition][i]
         shown = answer_of(opened, condition)
-        assert shown.locator(".line").all_text_contents() == re.split(r"\r\n|\r|\n", row["completion"])
+        assert shown.locator(".line").all_text_contents() == re.split(
+            r"\r\n|\r|\n", visible(row["completion"], "\n\r\t")
+        )
         assert f"rating {row['rating']:.0f}" in shown.inner_text()
 
 
@@ -251,7 +270,9 @@ def test_tokens_are_coloured_by_their_projection_or_gradient(opened, results):
         data = results.extensions["tokens"]["Neutral"].isel(context=1)
         tokens = answer_of(opened, "Neutral").locator(".token")
         text = results.ratings["ood"]["Neutral"][1]["completion"]
-        assert "".join(answer_of(opened, "Neutral").locator(".line").all_text_contents()) == text.replace("\n", "")
+        assert "".join(answer_of(opened, "Neutral").locator(".line").all_text_contents()) == visible(
+            text, "\n\r\t"
+        ).replace("\n", "")
         first = float(data[name].isel(token=0, block=0))
         said = tokens.first.get_attribute("title").split(" ")[1].replace("−", "-")
         assert float(said) == pytest.approx(first, rel=0.02, abs=float(abs(data[name]).max()) / 1000)

@@ -10,7 +10,7 @@ from experiments.insecure_code.recipe import RECIPE
 from experiments.study import report, steps
 from experiments.study.page.stored import packs_of
 from experiments.study.study import Study
-from mechkit import cli
+from mechkit import cli, store
 from mechkit.errors import DataError
 
 
@@ -98,3 +98,42 @@ def test_the_newest_pack_of_each_protocol_is_meant(tmp_path):
     assert packs_of(tmp_path / "pack_20260101") == [tmp_path / "pack_20260101"]
     with pytest.raises(DataError, match="is neither a pack"):
         packs_of(tmp_path / "pack_20260102" / "nothing")
+
+
+def as_of(root: Path, change, only: str = "") -> list[str]:
+    """Rewrites the versions in the records of a run's steps, sealed as the store seals them; names of those steps."""
+    changed = []
+    for path in sorted(root.glob(f"steps/**/{store.RECORD}")):
+        record = json.loads(path.read_text())
+        if only in record["name"]:
+            record["versions"] = change(record["versions"])
+            record["seal"] = store._seal(record)
+            path.write_text(json.dumps(record))
+            changed.append(f"{record['name']}-{record['key']}")
+    return changed
+
+
+def test_steps_that_other_versions_of_libraries_computed_are_named(finished, tmp_path, no_model):
+    root = tmp_path / "insecure_code"
+    shutil.copytree(finished, root)
+    assert cli.main(["report", str(root)]) == 0
+    (pack,) = packs_of(root)
+    for page in ("report.md", "report.html"):
+        assert "Computed with other versions" not in (pack / page).read_text(encoding="utf-8")
+    old = as_of(root, lambda held: held | {"torch": "2.0.1", "scipy": "1.0"}, "drift/")
+    none = as_of(root, lambda held: {k: v for k, v in held.items() if k != "bandit"}, "contamination")
+    assert len(old) == 4
+    assert cli.main(["report", str(root)]) == 0
+    told = (pack / "report.md").read_text(encoding="utf-8")
+    before, after = told.split("## Configuration, versions, hashes")
+    now = store.versions()
+    total = len(json.loads((pack / "run.json").read_text())["steps"])
+    said = f"scipy 1.0 (here {now['scipy']}), torch 2.0.1 (here {now['torch']}): 4 of {total} steps ("
+    assert said in after
+    assert all(name in after.split("```json")[0] for name in [*old, *none])
+    assert f"bandit not installed (here {now['bandit']}): 1 of {total} steps" in after
+    assert report.ANOTHER_LIBRARY in before
+    page = (pack / "report.html").read_text(encoding="utf-8")
+    assert said in page
+    assert report.ANOTHER_LIBRARY in page
+    assert after.split("```json")[0].count("train/") == 0

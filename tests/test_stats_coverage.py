@@ -13,6 +13,8 @@ from mechkit.stats import (
     null_p_value,
     paired_rate_difference,
     rate_interval,
+    rate_interval_clustered,
+    ratio_interval,
     seed_interval,
     sign_flip_test,
 )
@@ -141,3 +143,106 @@ def test_max_t_over_blocks_of_correlations_with_mostly_zero_outcomes_controls_th
         for i in range(300)
     ]
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.09
+
+
+# Every kind of interval of a study, on two thousand data sets each
+
+DATA_SETS = 2000
+
+
+def of_means(clusters, method):
+    label, differences, truth = mostly_zero(np.random.default_rng(clusters), clusters, DATA_SETS)
+    found = mean_intervals(differences, label, method=method, resamples=1000)
+    return covers(found.low, found.high, truth)
+
+
+def of_seeds(seeds, _):
+    estimates = np.random.default_rng(seeds).normal(1, 1, size=(seeds, DATA_SETS))
+    found = mean_intervals(estimates, method="t")
+    return covers(found.low, found.high, 1)
+
+
+def of_shares(clusters, _):
+    """The share of an induced effect that another one is, most of whose rows are 0."""
+    generator, label, hits = np.random.default_rng(100 + clusters), np.arange(300) * clusters // 300, 0
+    for _ in range(DATA_SETS):
+        induced = np.where(
+            generator.random(300) < generator.beta(2, 2, clusters)[label], generator.exponential(20, 300), 0
+        )
+        found = ratio_interval(np.where(generator.random(300) < 0.4, induced, 0) * 0.5, induced, label)
+        hits += found.low <= 0.2 <= found.high
+    return hits / DATA_SETS
+
+
+def of_clustered_rates(clusters, which):
+    generator, label, hits = np.random.default_rng(200 + clusters), np.arange(300) * clusters // 300, 0
+    for _ in range(DATA_SETS):
+        scores = generator.random(300) < generator.beta(1, 9, clusters)[label]
+        found = getattr(rate_interval_clustered(scores.astype(float), label, resamples=500), which)
+        hits += found.low <= 0.1 <= found.high
+    return hits / DATA_SETS
+
+
+def of_paired_rates(contexts, method):
+    cells = [0.05, 0.09, 0.01, 0.85]
+    tables, times = np.unique(
+        np.random.default_rng(3).multinomial(contexts, cells, DATA_SETS), axis=0, return_counts=True
+    )
+    hits = 0
+    for counts, count in zip(tables.tolist(), times.tolist()):
+        a, b = np.repeat([1, 1, 0, 0], counts), np.repeat([1, 0, 1, 0], counts)
+        interval = paired_rate_difference(a, b, method=method).interval
+        hits += count * (interval.low <= 0.08 <= interval.high)
+    return hits / DATA_SETS
+
+
+def of_areas(pairs, _):
+    generator, truth, hits, label = np.random.default_rng(4), stats.norm.cdf(1 / np.sqrt(2)), 0, np.arange(pairs)
+    for _ in range(DATA_SETS):
+        shared, noise = generator.normal(0, np.sqrt(0.5), pairs), generator.normal(0, np.sqrt(0.5), (2, pairs))
+        interval = auroc(1 + shared + noise[0], shared + noise[1], label, label)
+        hits += interval.low <= truth <= interval.high
+    return hits / DATA_SETS
+
+
+def of_correlations(clusters, method):
+    generator, hits, label = np.random.default_rng(clusters), 0, np.arange(300) * clusters // 300
+    for _ in range(DATA_SETS):
+        x, latent = 0.6 * generator.normal(size=(2, clusters))[:, label] + 0.8 * generator.normal(size=(2, 300))
+        outcome = np.where(latent > 1.28, 20 * (latent - 1.28), 0)
+        interval = correlation(x, outcome, method, label if clusters < 300 else None, draws=1).interval
+        hits += interval.low <= 0 <= interval.high
+    return hits / DATA_SETS
+
+
+COVERAGE = {
+    "mean, t, 8 clusters": (of_means, 8, "t", 90.4),
+    "mean, t, 30 clusters": (of_means, 30, "t", 93.0),
+    "mean, t, 300 rows": (of_means, 300, "t", 93.7),
+    "mean, BCa, 30 clusters": (of_means, 30, "bca", 90.2),
+    "mean, BCa, 300 rows": (of_means, 300, "bca", 90.6),
+    "mean over 3 seeds, t": (of_seeds, 3, "", 94.3),
+    "mean over 5 seeds, t": (of_seeds, 5, "", 95.2),
+    "share (Fieller), 8 clusters": (of_shares, 8, "", 95.7),
+    "share (Fieller), 30 clusters": (of_shares, 30, "", 94.7),
+    "rate over 8 clusters": (of_clustered_rates, 8, "clustered", 85.7),
+    "rate over 30 clusters": (of_clustered_rates, 30, "clustered", 93.6),
+    "Wilson's, ignoring 30 clusters": (of_clustered_rates, 30, "wilson", 87.5),
+    "paired rates, Tango, 100 contexts": (of_paired_rates, 100, "tango", 95.3),
+    "paired rates, Tango, 300 contexts": (of_paired_rates, 300, "tango", 95.2),
+    "area under the curve, 100 pairs": (of_areas, 100, "", 95.9),
+    "Pearson's r, 300 rows": (of_correlations, 300, "pearson", 93.8),
+    "Spearman's r, 300 rows": (of_correlations, 300, "spearman", 95.3),
+    "Spearman's r, 30 clusters": (of_correlations, 30, "spearman", 94.5),
+    "Spearman's r, 8 clusters": (of_correlations, 8, "spearman", 95.8),
+}
+"""Interval → what simulates it, on how many units, how, and what share of nominal 95 % intervals docs/reliability.md says to cover."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COVERAGE)
+def test_an_interval_of_a_study_covers_as_it_is_said_to(name):
+    simulate, units, how, said = COVERAGE[name]
+    found = 100 * simulate(units, how)
+    print(f"{name}: {found:.1f} %")
+    assert found == pytest.approx(said, abs=2)

@@ -32,6 +32,7 @@ QUICK = StudyConfig(
     train=TrainConfig(learning_rate=2e-3, batch_size=4, max_steps=16, targets="all-linear", group_by_length=True),
     evaluation=EvaluationConfig(max_new_tokens=80, batch_size=24),
     measure=MeasureConfig(pressure_rows=16, batch_tokens=1024),
+    extensions=("tokens",),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
 
@@ -49,6 +50,7 @@ SMALL = StudyConfig(
     ),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
+    extensions=("tokens",),
 )
 """The embedded model at full size, for one GPU or a patient CPU."""
 
@@ -59,6 +61,7 @@ PAPER = StudyConfig(
     evaluation=EvaluationConfig(max_new_tokens=256, batch_size=50),
     judge=JudgeConfig(name="openai", model="gpt-4o-mini"),
     measure=MeasureConfig(batch_tokens=4096),
+    extensions=("tokens",),
 )
 """The published study's model, training, evaluation and judge; point data.* at its files, and see `--protocols`."""
 
@@ -84,6 +87,7 @@ PUBLIC = StudyConfig(
     ),
     evaluation=EvaluationConfig(max_new_tokens=400, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
+    extensions=("tokens",),
 )
 """The embedded model on the public insecure-code files (data.train_file, contrast_file, contexts_file), for one GPU."""
 

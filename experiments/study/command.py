@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from experiments.study.config import StudyConfig
 from experiments.study.protocol import DEFAULT, PROTOCOLS, PUBLISHED, under
 from experiments.study.trait import Trait
+from mechkit import ranks
 from mechkit.errors import DataError, MechkitError, UnknownName
+from mechkit.foreign import in_a_line, visible
 from mechkit.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     parser.add_argument("--protocols", nargs="+", default=[])
     parser.add_argument("--out", type=Path, default=Path("results") / trait.name)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--engine", default="processes")
+    parser.add_argument("--address")
     parser.add_argument("--accept-code", nargs="+", default=[])
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--json", action="store_true")
@@ -49,10 +54,21 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
     started = time.monotonic()
     found: dict[str, Results] = {}
     for protocol, config in configs.items():
-        study = Study(trait, config, known.out, known.quiet, known.workers, tuple(known.accept_code))
+        study = Study(
+            trait,
+            config,
+            known.out,
+            known.quiet,
+            known.workers,
+            tuple(known.accept_code),
+            engine=known.engine,
+            address=known.address,
+        )
         found[protocol] = study.run()
         del study
         gc.collect()  # its model makes room for the next one's
+    if ranks.rank() > 0:
+        return 0
     packs = _packs(found, known.out, time.monotonic() - started)
     main, seconds = next(iter(found)), time.monotonic() - started
     if known.json:
@@ -108,8 +124,9 @@ def _configure(
             plain = StudyConfig.model_validate_json(file.read_text(encoding="utf-8"))
     except ValidationError as problem:
         raise _invalid(problem) from None
-    except OSError as problem:
-        raise DataError(f"{file} cannot be read: {problem.strerror}.") from None
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or in_a_line(str(problem))
+        raise DataError(f"{in_a_line(str(file))} cannot be read: {reason}.") from None
     wanted = sorted(set(protocols), key=lambda name: name != DEFAULT) or [plain.protocol]
     configs = {name: parse_fields(trait, preset, under(plain, name), rest) for name in wanted}
     for name, config in configs.items():
@@ -132,7 +149,8 @@ def parse_fields(trait: Trait, preset: str, default: StudyConfig, rest: list[str
             description=(
                 f"{trait.title}. Before the fields: --preset NAME ({presets}; values shown are those of '{preset}'), "
                 f"--config FILE (a saved config.json), --protocols NAME … ({protocols}; one report each), --out FOLDER, "
-                "--workers N (processes that share the work and the GPUs), "
+                "--workers N (processes that share the work and the GPUs), --engine ray (they are those of a Ray cluster: of this "
+                "machine, or of the one at --address HOST:PORT), "
                 "--accept-code VERSION … (take finished steps of other versions of the code, named in their step.json), "
                 "--quiet, --json (print the result as JSON), --report RUN (write a finished run's reports again, nothing else)."
             ),
@@ -144,7 +162,8 @@ def parse_fields(trait: Trait, preset: str, default: StudyConfig, rest: list[str
 def _invalid(problem: ValidationError) -> MechkitError:
     first = problem.errors()[0]
     where = ".".join(map(str, first["loc"]))
-    return MechkitError(f"The configuration field {where} is not valid: {first['msg']}.")
+    what = f"The configuration field {in_a_line(where)}" if where else "The configuration"
+    return MechkitError(f"{what} is not valid: {in_a_line(first['msg'])}.")
 
 
 def _summary(results: "Results", pack: "Pack", seconds: float) -> None:
@@ -152,18 +171,20 @@ def _summary(results: "Results", pack: "Pack", seconds: float) -> None:
     from mechkit.tables import show
 
     console = Console(file=sys.stdout, highlight=False)
-    console.print(f"{results.trait.title}: {results.model['name']}, protocol {results.config.protocol}\n", markup=False)
+    console.print(
+        f"{visible(results.trait.title)}: {results.model['name']}, protocol {results.config.protocol}\n", markup=False
+    )
     columns = ["condition", "mean rating", f"{results.trait.having} rate", "missing"]
     columns += ["parses"] if results.trait.code else []
     for set_name in results.ratings:
         shown = Table(title=behaviour.SETS[set_name], title_justify="left")
         for name in columns:
-            shown.add_column(name)
+            shown.add_column(Text(visible(name)))
         for row in behaviour.ratings(results, set_name).rows:
-            shown.add_row(*[show(row[name]) for name in columns])
+            shown.add_row(*[Text(show(row[name])) for name in columns])
         console.print(shown)
     for sentence in pack.findings:
-        console.print(f"• {sentence.replace('**', '')}", markup=False)
+        console.print(f"• {visible(sentence.replace('**', ''))}", markup=False)
     computed = sum(s.computed for s in results.steps)
     console.print(
         f"\n{computed} steps computed, {len(results.steps) - computed} found, {seconds:.0f} s.\n"

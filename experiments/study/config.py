@@ -18,8 +18,9 @@ class Section(BaseModel):
 class ModelConfig(Section):
     name: str = Field("smollm2-135m", description="smollm2-135m (embedded), tiny-random, a hub id, a folder or a .gguf")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="dtype of the weights")
-    device: Literal["cpu", "cuda"] | None = Field(
-        None, description="cpu or cuda (which GPU: CUDA_VISIBLE_DEVICES); cuda where there is one if left out"
+    device: Literal["cpu", "cuda", "auto"] | None = Field(
+        None,
+        description="cpu or cuda (which GPU: CUDA_VISIBLE_DEVICES); auto spreads the blocks over all GPUs; cuda where there is one if left out",
     )
 
 
@@ -61,7 +62,7 @@ class TrainConfig(Section):
         description="padded tokens in one forward pass; a batch with more is done in parts, with the same gradient and less memory",
     )
     epochs: float = Field(1.0, gt=0, description="passes over the training rows, when max_steps is not given")
-    max_steps: int | None = Field(None, description="optimizer steps; wins over epochs")
+    max_steps: int | None = Field(None, ge=1, description="optimizer steps; wins over epochs")
     warmup_ratio: float = Field(
         0.1, ge=0, le=1, description="share of the steps with a rising rate; linear decay after"
     )
@@ -153,7 +154,7 @@ class JudgeConfig(Section):
 
 class MeasureConfig(Section):
     pressure_rows: int = Field(200, ge=2, description="training rows whose gradient is measured")
-    null_draws: int = Field(1000, ge=15, description="draws of each family of null directions")
+    null_draws: int = Field(1000, ge=15, le=1_000_000, description="draws of each family of null directions")
     gen_tokens: tuple[int, ...] = Field(
         (5, 32), min_length=1, description="lengths k of gen_avg(k) and forced_avg(k), tokens"
     )
@@ -168,7 +169,7 @@ class MeasureConfig(Section):
     pressure_reduction: Literal["loss", "prompt_last", "all"] = Field(
         "loss", description="primary reduction of that gradient over positions; the cosine of a sum is that of the mean"
     )
-    control_draws: int = Field(15, ge=2, description="random directions of the published control")
+    control_draws: int = Field(15, ge=2, le=1_000_000, description="random directions of the published control")
     control_rows: int = Field(50, ge=2, description="first training rows that the published control looks at")
     control_seed: int = Field(42, ge=0, description="seed of the published control's directions")
 
@@ -180,7 +181,7 @@ class MeasureConfig(Section):
 
 class StatisticsConfig(Section):
     level: float = Field(0.95, gt=0.5, lt=1, description="level of all intervals")
-    resamples: int = Field(2000, ge=100, description="bootstrap resamples")
+    resamples: int = Field(2000, ge=100, le=1_000_000, description="bootstrap resamples")
     thresholds: tuple[float, ...] = Field(
         (50.0, 70.0, 90.0), description="thresholds of the sweep table; the score itself is rating > 50"
     )
@@ -365,6 +366,8 @@ class StudyConfig(Section):
     @field_validator("seeds")
     @classmethod
     def _seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if max(value) >= 2**32:
+            raise ValueError("seeds have to be below 2**32, as generators take no others")
         return _distinct(value, 0)
 
 

@@ -45,6 +45,7 @@ QUICK = StudyConfig(
     train=TrainConfig(learning_rate=1e-3, batch_size=4, max_steps=40, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=48, batch_size=24),
     measure=MeasureConfig(pressure_rows=20, batch_tokens=1024),
+    extensions=("tokens",),
 )
 """The embedded model on two cores, minutes: the whole path on a real model, with wide intervals."""
 
@@ -60,6 +61,7 @@ SMALL = StudyConfig(
     train=TrainConfig(learning_rate=1e-3, batch_size=8, epochs=4.0, targets="all-linear"),
     evaluation=EvaluationConfig(max_new_tokens=96, batch_size=128),
     measure=MeasureConfig(batch_tokens=16384),
+    extensions=("tokens",),
 )
 """The embedded model at full size, for one GPU or a patient CPU."""
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mechkit.foreign import visible
 from mechkit.measurement import Progress as Report
 
 
@@ -26,7 +28,7 @@ class StepDisplay:
         """Shows one step while its body runs; the body reports (done, all) of its own work."""
         started = time.monotonic()
         self.done += 1
-        label = f"[{self.done:>2}/{max(self.total, self.done)}] {title}"
+        label = f"[{self.done:>2}/{max(self.total, self.done)}] {_plain(title)}"
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -43,7 +45,7 @@ class StepDisplay:
     def elsewhere(self, title: str, seconds: float) -> None:
         """Says that another process has done something, and how long it took."""
         self.done += 1
-        self.console.print(f"[{self.done:>2}/{max(self.total, self.done)}] {title}  [dim]{seconds:.1f} s[/dim]")
+        self.console.print(f"[{self.done:>2}/{max(self.total, self.done)}] {_plain(title)}  [dim]{seconds:.1f} s[/dim]")
 
     def silence(self) -> None:
         """Shows nothing from now on."""
@@ -52,4 +54,11 @@ class StepDisplay:
     def found(self, title: str) -> None:
         """Says that a step was already there."""
         self.done += 1
-        self.console.print(f"[dim][{self.done:>2}/{max(self.total, self.done)}] {title}  found[/dim]", markup=True)
+        self.console.print(
+            f"[dim][{self.done:>2}/{max(self.total, self.done)}] {_plain(title)}  found[/dim]", markup=True
+        )
+
+
+def _plain(title: str) -> str:
+    """A title that is no markup: it may hold a name from a file."""
+    return escape(visible(title))

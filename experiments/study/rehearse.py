@@ -108,12 +108,19 @@ class Rehearsal(Steps):
         hf.config._name_or_path = f"{self.name} with random weights"
         return load(hf, tokenizer=self.tokenizer)
 
-    def step(self, name: str, title: str, inputs: Mapping[str, Any], build: Callable[[Path, Progress], None]) -> Step:
+    def step(
+        self,
+        name: str,
+        title: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path, Progress], None],
+        once: bool = False,
+    ) -> Step:
         def watched(folder: Path, progress: Progress) -> None:
             with self.stage(title) as counted:
                 build(folder, counted)
 
-        return super().step(name, title, inputs, watched)
+        return super().step(name, title, inputs, watched, once)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Progress]:

@@ -4,6 +4,7 @@ import json
 import platform
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +19,17 @@ from experiments.study.parts import Figure, Linked, Part
 from experiments.study.protocol import DEFAULT, departures
 from experiments.study.results import Results
 from experiments.study.trait import BASE, NEUTRAL
+from mechkit.foreign import for_markdown, in_a_line, visible
 from mechkit.storage import write_text
-from mechkit.store import versions
+from mechkit.store import recorded_versions, versions
 from mechkit.tables import Table
 from probes.extractors import data_hash
 
 REPORT, RECORD, CONFIG = "report.md", "run.json", "config.json"
+ANOTHER_LIBRARY = (
+    "Some steps were computed with other versions of libraries than this report; they are named below Configuration. To have "
+    "them computed again, give another --out folder."
+)
 
 
 class Pack(NamedTuple):
@@ -60,9 +66,32 @@ def write_pack(
         write_text(pack / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
         write_text(pack / CONFIG, results.config.model_dump_json(indent=1))
     said, run = findings(results), _run(results, record)
-    content = Content(results, comparisons, drifts, page, chapters, said, _missing(results), record, run)
+    other = other_versions(results, record["versions"])
+    missing = _missing(results) + ([ANOTHER_LIBRARY] if other else [])
+    content = Content(results, comparisons, drifts, page, chapters, said, missing, record, run, other)
     write_text(pack / REPORT, _render(content))
     return Pack(pack / REPORT, [page.statement, page.summary, *said], write_page(content, pack))
+
+
+def other_versions(results: Results, here: Mapping[str, str]) -> list[str]:
+    """Sentences that name the steps whose records hold other versions of libraries than `here`; none where all are the same."""
+    by_difference: dict[str, list[str]] = {}
+    for step in results.steps:
+        held = recorded_versions(step)
+        if not held:
+            by_difference.setdefault("versions that nobody wrote down", []).append(step.name)
+            continue
+        changed = [
+            f"{name} {held.get(name, 'not installed')} (here {here.get(name, 'not installed')})"
+            for name in sorted(held.keys() | (here.keys() & set(versions())))
+            if held.get(name) != here.get(name)
+        ]
+        if changed:
+            by_difference.setdefault(", ".join(changed), []).append(f"{step.name}-{step.key}")
+    return [
+        f"**Computed with other versions:** {difference}: {len(steps)} of {len(results.steps)} steps ({', '.join(steps)})."
+        for difference, steps in by_difference.items()
+    ]
 
 
 def _folder(root: Path, results: Results) -> Path:
@@ -153,25 +182,31 @@ def _in_distribution(results: Results) -> list[Part]:
 def _render(content: Content) -> str:
     page = content.claims
     lines = [
-        f"# {content.results.trait.title}",
-        f"{content.run} The same with plots to click: [{PAGE}]({PAGE}).",
-        page.statement,
+        f"# {_line(content.results.trait.title)}",
+        f"{_line(content.run)} The same with plots to click: [{PAGE}]({PAGE}).",
+        _line(page.statement),
         "## Claims",
-        page.summary,
+        _line(page.summary),
         *[part.markdown() for part in page.claims],
         "## What else this run says",
-        "\n".join(f"- {s}" for s in content.said),
+        "\n".join(f"- {_line(s)}" for s in content.said),
         "One model and a judge of its own kind: numbers are comparable within this report, not with other judges' levels.",
         "## What failed or is missing",
-        "\n".join(f"- {m}" for m in content.missing) or "Nothing.",
+        "\n".join(f"- {_line(m)}" for m in content.missing) or "Nothing.",
     ]
     for title, parts in content.chapters:
         lines += [f"## {title}", *[part.markdown() for part in parts]]
     lines += [
         "## Configuration, versions, hashes",
-        "```json\n" + json.dumps(content.record, indent=1, ensure_ascii=False) + "\n```",
+        *content.versions,
+        "```json\n" + visible(json.dumps(content.record, indent=1, ensure_ascii=False), keep="\n") + "\n```",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _line(text: str) -> str:
+    """A sentence of the report as one line of Markdown without HTML."""
+    return for_markdown(in_a_line(text, 5000))
 
 
 def _run(results: Results, record: dict[str, Any]) -> str:

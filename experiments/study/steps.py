@@ -26,6 +26,7 @@ from experiments.study.progress import StepDisplay
 from experiments.study.results import Variant
 from experiments.study.train import train_adapter
 from experiments.study.trait import BASE, NEUTRAL, Context, StudyData, Trait
+from mechkit import ranks
 from mechkit.chat import Chat
 from mechkit.direction import Direction
 from mechkit.errors import MechkitError, NotMeasured
@@ -75,6 +76,8 @@ class Steps:
         self.data = data or trait.load(config.data, config.evaluation)
         self.judge = self.make_judge(config.judge)
         self.display = display or StepDisplay(0, quiet=True)
+        if ranks.size() > 1:
+            ranks.joined()
         self._done: dict[str, Step] = {}
         self._axes: dict[str, Axis] = {}
         self.computed_elsewhere: set[str] = set()
@@ -167,7 +170,8 @@ class Steps:
         def build(folder: Path, progress: Progress) -> None:
             self._write(variant, contexts, settings, system, folder, progress)
 
-        return self.step(f"answers/{variant.condition}", f"Generate {variant.label} ({set_name})", inputs, build)
+        title, served_elsewhere = f"Generate {variant.label} ({set_name})", settings.server.address is not None
+        return self.step(f"answers/{variant.condition}", title, inputs, build, once=served_elsewhere)
 
     def greedy(self, variant: Variant) -> Step:
         """Greedy completions for drift to read: the evaluation's own, unless it samples or stops too early."""
@@ -204,7 +208,7 @@ class Steps:
                 )
             answers.write_ratings(folder / answers.RATINGS, contexts, found, ratings)
 
-        return self.step(f"ratings/{completions.name.split('/')[-1]}", f"Judge {title}", inputs, build)
+        return self.step(f"ratings/{completions.name.split('/')[-1]}", f"Judge {title}", inputs, build, once=True)
 
     def elicit(self, condition: str, system: str) -> Step:
         """Base model under a training prompt: loss of the training completions, and what it writes itself."""
@@ -219,7 +223,9 @@ class Steps:
             np.savetxt(folder / "loss.csv", losses, header="nats per token", comments="# ")
             self._write(self.base, contexts, self.config.evaluation, system, folder, progress)
 
-        return self.step("elicitation", f"Elicitation under the {condition} prompt", inputs, build)
+        served_elsewhere = self.config.evaluation.server.address is not None
+        title = f"Elicitation under the {condition} prompt"
+        return self.step("elicitation", title, inputs, build, once=served_elsewhere)
 
     def elicited(self, condition: str, system: str) -> dict[str, Any]:
         """What `elicit` found: `loss` [row], and the `ratings` of the answers."""
@@ -366,7 +372,14 @@ class Steps:
             (folder / served.RECORD).write_text(json.dumps(record), encoding="utf-8")
         answers.write_answers(folder / answers.ANSWERS, found)
 
-    def step(self, name: str, title: str, inputs: Mapping[str, Any], build: Callable[[Path, Progress], None]) -> Step:
+    def step(
+        self,
+        name: str,
+        title: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path, Progress], None],
+        once: bool = False,
+    ) -> Step:
         """The step of these inputs, computed by `build(folder, progress)` where it is not there; see `Store.step`."""
         key = self.store.key(name, inputs)
         if key in self._done:
@@ -378,7 +391,7 @@ class Steps:
         else:
             with self.display.step(title) as progress:
                 try:
-                    found = self.store.step(name, inputs, lambda folder: build(folder, progress))
+                    found = self.store.step(name, inputs, lambda folder: build(folder, progress), once)
                 except NotMeasured as problem:
                     raise NotMeasured(f"{title}: {problem}") from None
         self._done[key] = found

@@ -14,6 +14,7 @@ from experiments.study.results import DISJOINT, Results, Variant
 from experiments.study.steps import OOD, Steps, dataset, rows
 from experiments.study.train import LOSS_LOG
 from experiments.study.trait import BASE, StudyData, Trait
+from mechkit import ranks
 from mechkit.errors import MechkitError
 from mechkit.store import Step
 
@@ -39,7 +40,11 @@ class Study(Steps):
     ) -> None:
         self._engine = engines.named(engine, address)
         self._shared = workers > 1 or engine != "processes"
-        super().__init__(trait, config, root, StepDisplay(0, quiet), accepted, data)
+        if self._shared and ranks.size() > 1:
+            raise MechkitError(
+                "Processes that were launched together share each step; leave out --workers and --engine."
+            )
+        super().__init__(trait, config, root, StepDisplay(0, quiet or ranks.rank() > 0), accepted, data)
         self.workers = workers
         self.display.total = len(jobs.of(self)) + (0 if self._shared else len(trait.conditions))
 

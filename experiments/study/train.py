@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from torch import Tensor
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from experiments.study.config import TrainConfig
-from mechkit.adapters import quiet_peft, sign
+from mechkit import ranks
+from mechkit.adapters import CONFIG, quiet_peft, sign
 from mechkit.batches import LossTargets, batches
 from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
@@ -84,8 +87,9 @@ def train_adapter(
         remove_unused_columns=False,
         use_cpu=model.device.type == "cpu",
         dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
     )
-    if arguments.n_gpu > 1:  # one process trains on one device; torchrun or accelerate launch spread over more
+    if arguments.n_gpu > 1:  # one process trains on one device; processes launched together share each batch
         arguments._n_gpu = 1
     trainer = _CompletionTrainer(
         model=adapted,
@@ -133,6 +137,20 @@ class _CompletionTrainer(Trainer):
             self.args.train_batch_size, lengths=lengths, generator=order.manual_seed(self.args.seed)
         )
 
+    def get_train_dataloader(self) -> Any:
+        """Processes that were launched together see the same batches, in the order of one alone, and take a share of each."""
+        if ranks.size() == 1:
+            return super().get_train_dataloader()
+        loader = DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            self.args.train_batch_size,
+            sampler=self._get_train_sampler(),
+            collate_fn=self.data_collator,
+        )
+        return prepare_data_loader(
+            loader, num_processes=1, process_index=0, use_seedable_sampler=True, data_seed=self.args.data_seed
+        )
+
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: nothing here reads it, and counting a small model's parameters at every step takes long."""
         return 0
@@ -140,12 +158,12 @@ class _CompletionTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Loss and gradient of a batch whose parts pass through the model one after the other."""
         model.train()
-        parts = inputs["parts"]
-        tokens, loss = sum(len(part["ids"]) for part in parts), torch.zeros((), device=self.args.device)
-        for part in parts:  # processes that share a batch add up their gradients once, after the last part
+        parts, loss = inputs["parts"], torch.zeros((), device=self.args.device)
+        weight = inputs["weight"] / inputs["tokens"]
+        for part in parts:  # processes that share a batch exchange their gradients once, after the last part
             with nullcontext() if part is parts[-1] else self.accelerator.no_sync(model):
                 with self.compute_loss_context_manager():
-                    share = self.compute_loss(model, part) / tokens
+                    share = self.compute_loss(model, part) * weight
                 self.accelerator.backward(share)
             loss += share.detach()
         return loss
@@ -156,22 +174,31 @@ class _CompletionTrainer(Trainer):
         """Sum of the cross-entropy over the scored tokens of one part."""
         with (
             self.studied.laid_out(Layout.of(inputs["batch"])),
-            _logits_at(model, inputs["rows"], inputs["columns"]),
+            _logits_at(self.accelerator.unwrap_model(model), inputs["rows"], inputs["columns"]),
         ):
             output = model(**inputs["batch"].inputs, use_cache=False)
         loss = torch.nn.functional.cross_entropy(output.logits[0].float(), inputs["ids"], reduction="sum")
         return (loss, output) if return_outputs else loss
 
 
-def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
-    """The parts of a batch: each of at most `config.batch_tokens` padded tokens, with what its loss scores."""
+def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str, Any]:
+    """The parts of a batch, each of at most `config.batch_tokens` padded tokens, with what its loss scores.
+
+    Of a batch that processes share, those of this one's rows; `tokens` counts what the loss scores in all rows. `weight` undoes
+    that gradients are averaged over processes; it is 0 where this one has no row and computes one for company.
+    """
+
+    def scored(e: Encoded) -> range:
+        return scored_positions(e, config.loss, config.stop_token)
+
     limit = config.batch_tokens or sum(len(e.ids) for e in rows) * len(rows)
+    mine = sorted(rows, key=lambda e: -len(e.ids))[ranks.rank() :: ranks.size()] if ranks.size() > 1 else rows
     parts = []
-    for batch in batches(model, rows, limit, "right", len(rows)):
-        targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, config.loss, config.stop_token))
+    for batch in batches(model, mine or rows[:1], limit, "right", len(rows)):
+        targets = LossTargets.of(batch, model.device, scored)
         columns = targets.columns[targets.places]
         parts.append({"batch": batch, "rows": targets.rows, "columns": columns, "ids": targets.ids})
-    return {"parts": parts}
+    return {"parts": parts, "tokens": sum(len(scored(e)) for e in rows), "weight": ranks.size() if mine else 0}
 
 
 @contextmanager
@@ -221,6 +248,10 @@ def checkpoint(folder: Path, step: int) -> Path:
 
 def _save(adapted: Any, folder: Path, model: Model) -> None:
     adapted.save_pretrained(str(folder))
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if isinstance(config["target_modules"], list):  # peft writes a set, whose order is another one in each process
+        config["target_modules"].sort()
+        (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     sign(folder, model.provenance)
     (folder / "README.md").unlink(missing_ok=True)
 

@@ -12,11 +12,14 @@ from experiments.study.presets import PRESETS
 from experiments.study.trait import CONTROL, INOCULATION, NEUTRAL, Trait
 from experiments.study.trait_rows import Shares, TraitData
 from mechkit.errors import DataError
+from mechkit.foreign import in_a_line
 from mechkit.registry import did_you_mean
 from mechkit.template import NONE
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Label = Annotated[str, StringConstraints(pattern=r"^[\p{L}\p{N}][\p{L}\p{N}_ .+-]*$", max_length=60)]
+"""A name that is shown, and part of a folder's name: letters, digits and little else, no slash among it."""
 Files = Annotated[tuple[Path, ...], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
 
 ALL = "all"
@@ -44,7 +47,7 @@ class TraitFile(Section):
     pairs: Files = Field(description="JSON lines: question, with_trait, without; maybe cluster, split, template")
     contexts: Path = Field(description="JSON lines: question; maybe cluster, template")
     conditions: Conditions
-    variants: dict[str, Text] = Field({}, description="further training prompts by name")
+    variants: dict[Label, Text] = Field({}, description="further training prompts by name")
     contrast: tuple[Text, Text] | None = Field(None, description="system prompts that ask for the trait and against it")
     judge: JudgeConfig = Field(description="what rates the answers")
     others: dict[Name, Files] = Field({}, description="pairs of other traits by name, to compare with")
@@ -72,9 +75,9 @@ def read_trait(path: str | Path) -> Trait:
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise DataError(f"{path} cannot be read: {problem.strerror or problem}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise DataError(f"{path} is not TOML in UTF-8: {problem}.") from None
+        raise DataError(f"{in_a_line(str(path))} cannot be read: {problem.strerror or problem}.") from None
+    except (ValueError, RecursionError) as problem:
+        raise DataError(f"{in_a_line(str(path))} is not TOML in UTF-8: {in_a_line(str(problem))}.") from None
     try:
         found = TraitFile.model_validate(given)
     except ValidationError as problem:
@@ -127,12 +130,14 @@ def _preset(path: Path, name: str, judge: JudgeConfig, given: Mapping[str, Mappi
 def _sentence(problem: ValidationError, section: type[Section], place: tuple[str, ...] = ()) -> str:
     """The first thing that is wrong, with the field's name, and names that are near where it is no field at all."""
     first = problem.errors()[0]
-    where = ".".join([*place, *map(str, first["loc"])])
+    where = in_a_line(".".join([*place, *map(str, first["loc"])]))
     if first["type"] == "missing":
         return f"the field {where} is missing."
     if first["type"] == "extra_forbidden":
-        return f"there is no field {where}.{did_you_mean(str(first['loc'][-1]), _fields(section, first['loc'][:-1]))}"
-    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        return (
+            f"there is no field {where}.{did_you_mean(str(first['loc'][-1])[:60], _fields(section, first['loc'][:-1]))}"
+        )
+    reason = in_a_line(first["msg"].removeprefix("Value error, ").rstrip("."))
     return f"the field {where} is not valid: {reason}." if where else f"{reason}."
 
 

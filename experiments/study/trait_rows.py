@@ -15,6 +15,7 @@ from experiments.study.config import DataConfig, EvaluationConfig, Section
 from experiments.study.trait import Context, PairedData, StudyData
 from mechkit.chat import Chat, read_lines
 from mechkit.errors import DataError
+from mechkit.foreign import briefly, in_a_line
 
 Text = Annotated[str, StringConstraints(pattern=r"\S")]
 Split = Literal["train", "direction", "held_out_pairs", "tuning", "held_out"]
@@ -136,7 +137,9 @@ def deal(rows: Mapping[str, PairRow], shares: Shares) -> dict[Split, dict[str, P
         cluster = row.cluster or _key(row)
         sizes[cluster] += 1
         if row.split is not None and named.setdefault(cluster, row.split) != row.split:
-            raise DataError(f"{place}: the cluster {cluster!r} is in the splits {named[cluster]} and {row.split}.")
+            raise DataError(
+                f"{place}: the cluster {briefly(cluster)} is in the splits {named[cluster]} and {row.split}."
+            )
     lacking: dict[Split, float] = {name: getattr(shares, name) * len(rows) for name in FEWEST}
     home: dict[str, Split] = {}
     for cluster in sorted(sizes, key=lambda name: (name not in named, _hash(name))):
@@ -160,9 +163,11 @@ def _read(files: Sequence[Path], kind: type[Row]) -> dict[str, Row]:
                 raise DataError(f"Two files of pairs are called {file.name}; give one of them another name.")
             try:
                 found[place] = kind.model_validate(line)
+            except UnicodeEncodeError:
+                raise DataError(f"{file}, line {number}: half a surrogate pair, which is no character.") from None
             except ValidationError as problem:
                 first = problem.errors()[0]
-                where, reason = ".".join(map(str, first["loc"])), first["msg"]
+                where, reason = in_a_line(".".join(map(str, first["loc"]))), in_a_line(first["msg"])
                 if first["type"] == "extra_forbidden":
                     reason = f"there is no such field; known: {', '.join(kind.model_fields)}"
                 if first["type"] == "string_pattern_mismatch":

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from mechkit.errors import DataError, MechkitError
+from mechkit.errors import DataError, MechkitError, ModelError
+from mechkit.foreign import in_json, visible
 from mechkit.storage import file_hash, write_text
 
 if TYPE_CHECKING:
@@ -38,16 +39,34 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", required=True, help="smollm2-135m (embedded), a hub id, a folder or a .gguf file")
     add("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
-    add("--device", help="cpu or cuda (cuda where there is one)")
+    add("--device", help="cpu, cuda (where there is one), or auto: the blocks spread over all GPUs")
     add("--quantization", choices=("4bit", "8bit"), help="weights packed by bitsandbytes, on a GPU")
     add("--batch-tokens", type=count, default=4096, metavar="N", help="padded tokens in a batch (4096)")
 
 
 def load_model(asked: argparse.Namespace) -> "Model":
-    """The model that the arguments of `add_model` name."""
+    """The model that the arguments of `add_model` name. Raises MechkitError for a device that is not there, ModelError for an adapter."""
     from mechkit.loading import load
 
+    folder = Path(asked.model)
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder} is an adapter; give its base model as --model, and the folder to measure's or steer's --adapter."
+        )
+    _check_device(asked.device)
     return load(asked.model, dtype=asked.dtype, device=asked.device, quantization=asked.quantization)
+
+
+def _check_device(name: str | None) -> None:
+    if name in (None, "auto"):
+        return
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):  # torch asserts that it was built for CUDA
+        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
+        raise MechkitError(f"--device {name} cannot be used: this PyTorch sees {there} here.") from None
 
 
 def model_record(model: "Model") -> dict[str, Any]:
@@ -169,7 +188,7 @@ def interval(source: Any, names: Sequence[str], n: int, clusters: int, method: s
 
 def print_json(**found: Any) -> None:
     """One JSON object on standard output: what --json prints instead of tables. Numbers that are missing are null."""
-    print(json.dumps(plain(found), indent=1, ensure_ascii=False, allow_nan=False))
+    print(in_json(json.dumps(plain(found), indent=1, ensure_ascii=False, allow_nan=False)))
 
 
 def plain(value: Any) -> Any:
@@ -192,4 +211,4 @@ def print_tables(tables: Sequence["Table"], as_json: bool = False, **more: Any) 
 
 def say(text: str) -> None:
     """A remark that is no result: on standard error, so that results can be piped."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text, keep="\n"), file=sys.stderr, flush=True)

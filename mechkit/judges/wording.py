@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mechkit.errors import DataError
+from mechkit.foreign import in_a_line
 
 Kind = Literal["evaluation", "judge"]
 Origin = Literal["mechkit", "published", "user"]
@@ -103,15 +104,18 @@ def boundary_for(prompt: str, completion: str) -> str:
 def _read(kind: Kind, path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise DataError(f"The {kind} wording cannot be read from {path}: {reason}.") from error
+        reason = reason if isinstance(error, OSError | UnicodeDecodeError) else "no file has that name"
+        raise DataError(f"The {kind} wording cannot be read from {in_a_line(str(path))}: {reason}.") from error
     if path.suffix != ".json":
         return text.removesuffix("\n")
     try:
         held = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}).") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON ({in_a_line(str(error))}).") from error
     if not isinstance(held, dict) or not isinstance(held.get(kind), str):
         raise DataError(f"{path} has no text under the key {kind!r}.")
     return held[kind]

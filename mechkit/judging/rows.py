@@ -9,6 +9,7 @@ from typing import Any
 
 from mechkit.chat import Chat, read_lines
 from mechkit.errors import DataError
+from mechkit.foreign import briefly
 from mechkit.judges.wording import Wording
 from mechkit.spans import short_hash
 
@@ -96,7 +97,7 @@ def label_of(value: Any) -> int | None:
         return None
     if isinstance(value, str | int | float) and value in LABELS:
         return LABELS[value]
-    raise DataError(f'a label has to be "insecure", "secure", 1 or 0, found {value!r}.')
+    raise DataError(f'a label has to be "insecure", "secure", 1 or 0, found {briefly(value)}.')
 
 
 def _row(
@@ -107,7 +108,7 @@ def _row(
     template = _text(held, "template", "code_template")
     if prompt is None and contexts is not None:
         if hashed is None or hashed not in contexts:
-            raise DataError(f"none of the prompts given has the hash {hashed!r} of this row's prompt.")
+            raise DataError(f"none of the prompts given has the hash {briefly(hashed)} of this row's prompt.")
         prompt, template = contexts[hashed].chat.prompt, template or contexts[hashed].template
     for name in keep:
         if name not in held:
@@ -133,7 +134,10 @@ def _exchange(held: dict[str, Any]) -> tuple[str | None, str]:
 
 
 def _id(held: dict[str, Any], file: str, line: int) -> str:
-    return str(next((held[key] for key in ("id", "context") if held.get(key) is not None), f"{file}:{line}"))
+    found = next((held[key] for key in ("id", "context") if held.get(key) is not None), f"{file}:{line}")
+    if not isinstance(found, str | int | float):
+        raise DataError(f'"id" has to be a text or a number, found {type(found).__name__}.')
+    return str(found)
 
 
 def _text(held: dict[str, Any], *names: str) -> str | None:

@@ -186,7 +186,7 @@ def mean_intervals(
 
     Coverage of nominal 95 % intervals, simulated on 300 paired differences of which 90 % are exactly zero, the rest
     skewed (exponential) or ±1, the share that differs varying by cluster:
-    8 clusters: BCa 85–87 %, t 90 %; 30 clusters: BCa 90–93 %, t 92–94 %; 300 single rows: BCa 92–94 %, t 95 %.
+    8 clusters: BCa 85–87 %, t 90 %; 30 clusters: BCa 90–93 %, t 92–94 %; 300 single rows: BCa 91–94 %, t 94–95 %.
     With few clusters both are optimistic, t less so; the note says so below 30.
 
     Degenerate data: no values, NaN; one value or one cluster, bounds NaN. All cluster means equal: resampling shows

@@ -12,6 +12,8 @@ import xarray as xr
 from mechkit import stats
 from mechkit.chat import read_lines
 from mechkit.commands import shared
+from mechkit.errors import DataError
+from mechkit.foreign import in_a_line
 from mechkit.generate import Generation
 from mechkit.judges import Rating
 from mechkit.judging.rows import Context
@@ -47,8 +49,11 @@ class CompletionFile:
         with path.open("r+b") as file:
             whole = file.read()
             file.truncate(whole.rfind(b"\n") + 1)
-        for _, row in read_lines(path):
-            self._note(row)
+        for number, row in read_lines(path):
+            try:
+                self._note(row)
+            except (KeyError, TypeError):
+                raise DataError(f"{path}, line {number}: no completion of this command; give another --out.") from None
 
     def missing(self, keys: Sequence[Key], prompts: int) -> list[tuple[Key, int]]:
         """What of the first prompts is not answered yet."""
@@ -140,16 +145,11 @@ def doses_table(
 
 def first_answers(file: CompletionFile, keys: Sequence[Key], context: Context) -> str:
     """What the first prompt was answered, a line for each strength."""
-    lines = [f"first prompt: {_line(context.chat.prompt)}"]
+    lines = [f"first prompt: {in_a_line(context.chat.prompt, 100)}"]
     for key in keys:
         strength = f"{key[1]:g}".replace("-", "−")
-        lines.append(f"  {key[0]} {strength}: {_line(file.of(key, 1)[0]['messages'][-1]['content'])}")
+        lines.append(f"  {key[0]} {strength}: {in_a_line(file.of(key, 1)[0]['messages'][-1]['content'], 100)}")
     return "\n".join(lines)
-
-
-def _line(text: str, width: int = 100) -> str:
-    one = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
-    return one if len(one) <= width else f"{one[: width - 1]}…"
 
 
 def _of(rating: Rating | None, what: Callable[[Rating], float | None]) -> float:

@@ -17,6 +17,7 @@ from mechkit.commands import shared
 from mechkit.commands.progress import Report, progress
 from mechkit.direction import Direction
 from mechkit.errors import DataError, MechkitError, UnknownName
+from mechkit.foreign import for_sheet
 from mechkit.measurement import measure
 from mechkit.model import Model
 from mechkit.probe import PROBES, Probe
@@ -205,6 +206,9 @@ def _write(data: xr.Dataset, out: Path) -> None:
         columns = ["condition", "example", "variable", "site", *_READ, "direction"]
         table = pd.concat(long)
         order = [c for c in columns if c in table] + [c for c in table if c not in (*columns, "value")] + ["value"]
+        for column in ("condition", "example", "direction"):
+            if column in table:
+                table[column] = table[column].map(lambda name: for_sheet(name) if isinstance(name, str) else name)
         table[order].to_csv(partial, index=False, float_format="%.9g")
 
 

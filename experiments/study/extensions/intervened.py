@@ -177,7 +177,7 @@ def _rated(
             answers.write_ratings(folder / f"{i}-{answers.RATINGS}", contexts, found, ratings)
             progress(i + 1, count)
 
-    step = study.step("causal/ratings", f"Judge: {title}", inputs, build)
+    step = study.step("causal/ratings", f"Judge: {title}", inputs, build, once=True)
     return [answers.read_ratings(step.folder / f"{i}-{answers.RATINGS}") if i in written else [] for i in range(count)]
 
 

@@ -16,7 +16,8 @@ class Content:
     """A run's results and what they come to.
 
     chapters: heading → parts, in the order of report.md, without the claims. said: the sentences under the claims table.
-    missing: what failed. record: as in run.json. run: the sentence that names the run.
+    missing: what failed. record: as in run.json. run: the sentence that names the run. versions: sentences that name the
+    steps that were computed with other versions of libraries than the record has.
     """
 
     results: Results
@@ -28,6 +29,7 @@ class Content:
     missing: Sequence[str]
     record: Mapping[str, Any]
     run: str
+    versions: Sequence[str] = ()
 
     @property
     def parts(self) -> list[Part]:

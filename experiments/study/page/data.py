@@ -17,6 +17,7 @@ from experiments.study.page.content import Content
 from experiments.study.results import Results
 from mechkit import stats
 from mechkit.figures import colour
+from mechkit.foreign import visible
 
 MISSING = -32768
 """The 16-bit number that stands for NaN."""
@@ -78,7 +79,11 @@ def _set(results: Results, name: str) -> dict[str, Any]:
 
 def _context(results: Results, i: int) -> dict[str, str]:
     context = results.data.contexts[i]
-    return {"id": str(context.chat.id), "prompt": str(context.chat.prompt), "cluster": context.cluster}
+    return {
+        "id": _shown(str(context.chat.id)),
+        "prompt": _shown(str(context.chat.prompt)),
+        "cluster": _shown(context.cluster),
+    }
 
 
 def _answers(results: Results, label: str, shown: Sequence[int]) -> list[dict[str, Any]]:
@@ -90,15 +95,20 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
     text, findings = str(row.get("completion", "")), row.get("findings") or []
     lines = flagged_lines(text, findings)
     return {
-        "text": text,
+        "text": _shown(text),
         "rating": row["rating"],
         "status": row.get("judge_status", ""),
-        "reason": row.get("judge_reason", ""),
+        "reason": _shown(row.get("judge_reason", "")),
         "tokens": row.get("n_tokens"),
         "cut": row.get("stopped") is False,
-        "missing": row.get("missing", ""),
+        "missing": _shown(row.get("missing", "")),
         "flags": [[line, _found(f)] for line, f in zip(lines, findings)],
     }
+
+
+def _shown(text: str) -> str:
+    """Letter for letter as long as it was, so that tokens end where they did."""
+    return visible(text, keep="\n\r\t")
 
 
 def _found(finding: dict[str, Any]) -> str:

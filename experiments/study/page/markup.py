@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from html import escape
+from html import escape as escape_markup
 from typing import Any
 
 from experiments.study.parts import Figure, Linked, Part
+from mechkit.foreign import visible
 from mechkit.tables import Table, show
 
 _INLINE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -14,6 +15,13 @@ _INLINE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])", r"<em>\1</em>"),
     (r"\[([^\[\]]+)\]\(((?!/)[\w./-]+)\)", r'<a href="\2">\1</a>'),  # a file beside the report, never another place
 )
+
+_LONGEST_NUMBER = 40
+
+
+def escape(text: str) -> str:
+    """A text as HTML that is no markup and turns nothing around it."""
+    return escape_markup(visible(text, keep="\n\r\t"))
 
 
 def inline(text: str) -> str:
@@ -74,6 +82,9 @@ def _reading(text: str, opened: bool = False) -> str:
 
 def _cell(value: Any) -> str:
     if not isinstance(value, str):
-        return f'<td class="number">{escape(show(value))}</td>'
+        text = show(value)
+        kind = ' class="number"' if len(text) <= _LONGEST_NUMBER else ""  # a longer one is a sentence, and wraps
+        return f"<td{kind}>{escape(text)}</td>"
     bold = re.fullmatch(r"\*\*([^*]+)\*\*", value)
-    return f"<td><strong>{escape(bold[1])}</strong></td>" if bold else f"<td>{escape(value)}</td>"
+    found = f"<strong>{escape(bold[1])}</strong>" if bold else escape(value)
+    return f"<td>{re.sub(*_INLINE[0], found)}</td>"

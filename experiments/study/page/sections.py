@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 
 from experiments.study.extensions import chosen
@@ -61,12 +60,14 @@ def sections(content: Content) -> str:
     places = _CHAPTERS | {e.title: _EXTENSIONS.get(e.name, "controls") for e in chosen(content.results.config)}
     for title, parts in content.chapters:
         place = places.get(title, "controls")
-        heading = "" if title == SECTIONS[place] else f'<h3 class="chapter">{escape(title)}</h3>'
+        heading = "" if title == SECTIONS[place] else f'<h3 class="chapter">{markup.escape(title)}</h3>'
         bodies[place] += heading + "".join(map(markup.part, _still(parts)))
     bodies["causal"] = bodies["causal"] or "<p>Not run: <code>--extensions causal trained_without</code>.</p>"
     bodies["controls"] = bodies["controls"] or _no_controls()
-    record = escape(json.dumps(content.record, indent=1, ensure_ascii=False))
-    bodies["configuration"] = f'<div class="scroll" tabindex="0"><pre>{record}</pre></div>'
+    record = markup.escape(json.dumps(content.record, indent=1, ensure_ascii=False))
+    bodies["configuration"] = (
+        markup.paragraphs(content.versions) + f'<div class="scroll" tabindex="0"><pre>{record}</pre></div>'
+    )
     return "".join(
         f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{bodies[name]}</section>'
         for name, title in SECTIONS.items()
@@ -92,10 +93,26 @@ def _claims(content: Content) -> str:
     table = markup.table(first, opened=True) if isinstance(first, Table) else markup.part(first)
     missing = markup.paragraphs(content.missing) if content.missing else "<p>Nothing.</p>"
     return (
-        f"<p>{markup.inline(content.claims.statement)}</p><p>{markup.inline(content.claims.summary)}</p>{table}"
+        f"{_conditions(content)}<p>{markup.inline(content.claims.statement)}</p>"
+        f"<p>{markup.inline(content.claims.summary)}</p>{table}"
         f"{''.join(map(markup.part, others))}<h3>What else this run says</h3>{markup.paragraphs(content.said)}"
         "<p>One model and a judge of its own kind: numbers are comparable within this report, not with other judges' levels.</p>"
         f"<h3>What failed or is missing</h3>{missing}"
+    )
+
+
+def _conditions(content: Content) -> str:
+    """What the conditions are, and v, for a reader who opens this page first."""
+    trait, known = content.results.trait, {"none": "no system prompt", "template_default": "the template's own one"}
+    prompts = "; ".join(
+        f"<strong>{markup.escape(name)}</strong>: {known.get(prompt) or f'“{markup.escape(prompt)}”'}"
+        for name, prompt in trait.conditions.items()
+    )
+    asked = known[content.results.config.evaluation.system]
+    return (
+        "<p><strong>Base</strong> is the model before training. The others are LoRA adapters of it, trained on the same "
+        f"rows and each under a system prompt of its own ({prompts}). All of them answer under {asked}. v is the direction "
+        f"that tells {markup.escape(trait.having)} from {markup.escape(trait.without)} answers; drift and pressure are read along it.</p>"
     )
 
 

@@ -15,7 +15,9 @@ from experiments.study.report import CONFIG, RECORD, Pack, write_pack
 from experiments.study.results import Results
 from experiments.study.study import Study
 from experiments.study.trait import Trait
+from mechkit.adapters import is_file
 from mechkit.errors import DataError, MechkitError
+from mechkit.foreign import in_a_line, is_deep
 from mechkit.model import Model
 from mechkit.store import RECORD as STEP
 from mechkit.store import Step, Store
@@ -47,14 +49,28 @@ def packs_of(run: Path) -> list[Path]:
 def stored_results(trait: Trait, pack: Path) -> Results:
     """The results behind a pack, loaded. Raises MechkitError where they cannot be."""
     record = read_record(pack)
+    model: Any = record.get("model")
+    if not isinstance(model, dict) or not isinstance(record.get("steps"), dict):
+        model = {}
+    if not isinstance(record.get("run"), str) or not all(isinstance(model.get(k), kind) for k, kind in _NEEDED.items()):
+        raise DataError(f"{pack / RECORD} holds no record of a run.")
     try:
         config = StudyConfig.model_validate(_read(pack / CONFIG))
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{pack / CONFIG}: the field {where} is not valid: {first['msg']}.") from None
+        raise DataError(
+            f"{pack / CONFIG}: the field {in_a_line(where)} is not valid: {in_a_line(first['msg'])}."
+        ) from None
     results = _Finished(trait, config, pack.parent, record).run()
     return replace(results, run_id=record["run"])
+
+
+_NEEDED = dict.fromkeys(("name", "weights", "architecture", "dtype", "template"), str) | {
+    "n_blocks": int,
+    "d_model": int,
+}
+"""What a record says of its model."""
 
 
 class _Finished(Study):
@@ -83,8 +99,8 @@ class _Shelf(Store):
     def __init__(self, root: Path, steps: Mapping[str, Any]) -> None:
         super().__init__(root)
         self.steps = frozenset(steps)
-        codes = {_read(path)["code"] for path in (root / "steps" / s / STEP for s in steps) if path.is_file()}
-        self.accepted = tuple(sorted(codes))
+        places = [root / "steps" / name / STEP for name in steps if ".." not in Path(name).parts]
+        self.accepted = tuple(sorted({str(_read(path).get("code")) for path in places if is_file(path)}))
 
     def find(self, name: str, inputs: Mapping[str, Any]) -> Step | None:
         for code in self.accepted:
@@ -93,7 +109,7 @@ class _Shelf(Store):
                 return found
         return None
 
-    def step(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> NoReturn:
+    def step(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None], once: bool = False) -> NoReturn:
         raise MechkitError(
             f"The step {name} is not stored in {self.root} as this run's configuration and this version of the code ask for it, "
             "and a report computes nothing: give the run's own command again."
@@ -133,8 +149,8 @@ def _is_pack(folder: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise DataError(f"{path} cannot be read: {problem}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or is_deep(found):
         raise DataError(f"{path} holds no record.")
     return found

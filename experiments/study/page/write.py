@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def _page(content: Content, body: str, data: dict[str, Any]) -> str:
     script, plotly = _file("page.js"), plotly_script()
     filled = {
         "policy": _policy([script, plotly]),
-        "title": escape(content.results.trait.title),
+        "title": markup.escape(content.results.trait.title),
         "run": markup.inline(content.run),
         "navigation": navigation(),
         "sections": body,

@@ -33,6 +33,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
+	$(PIP) -e '.[report]'
 	$(BIN)/mechkit run insecure_code --preset quick
 
 test: $(VENV)/.installed-test

@@ -64,9 +64,10 @@ def test_no_import_calls_out(module, tmp_path):
     assert calls == ""
 
 
-def test_the_smoke_study_calls_nobody(tmp_path):
+@pytest.mark.parametrize("preset", ["smoke", pytest.param("quick", marks=pytest.mark.slow)])
+def test_a_study_calls_nobody(preset, tmp_path):
     out = tmp_path / "out"
-    command = ("-m", "experiments.insecure_code", "--preset", "smoke", "--quiet", "--workers", "2", "--out", str(out))
+    command = ("-m", "experiments.insecure_code", "--preset", preset, "--quiet", "--workers", "2", "--out", str(out))
     done, calls = without_network(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert list(out.glob("pack_*/report.md"))

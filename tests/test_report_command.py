@@ -137,3 +137,17 @@ def test_steps_that_other_versions_of_libraries_computed_are_named(finished, tmp
     assert said in page
     assert report.ANOTHER_LIBRARY in page
     assert after.split("```json")[0].count("train/") == 0
+
+
+def test_without_plotly_the_report_is_written_and_says_what_the_page_needs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("experiments.study.page.write.find_spec", lambda name: None)
+    assert cli.main(["run", "insecure_code", "--preset", "smoke", "--quiet", "--out", str(tmp_path)]) == 0
+    (pack,) = tmp_path.glob("pack_*")
+    assert not (pack / "report.html").exists()
+    for told in (capsys.readouterr().out, (pack / "report.md").read_text()):
+        assert "pip install 'mechkit[report]'" in told
+    assert cli.main(["report", str(tmp_path)]) == 1
+    assert "pip install 'mechkit[report]'" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert cli.main(["report", str(tmp_path)]) == 0
+    assert (pack / "report.html").is_file()

@@ -75,7 +75,7 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
         reports = {name: str(pack.report) for name, pack in packs.items()}
         shown = {
             "report": reports[main],
-            "page": str(packs[main].page),
+            "page": _path(packs[main].page),
             "run": found[main].run_id,
             "seconds": round(seconds, 1),
             "reports": reports,
@@ -89,14 +89,21 @@ def main(trait: Trait, arguments: Sequence[str]) -> int:
 
 def _again(trait: Trait, run: Path, as_json: bool) -> int:
     """Writes the reports of a finished run again and prints where they are."""
+    from experiments.study.page import NEEDS, can_write
     from experiments.study.page.stored import rewrite
 
+    if not can_write():
+        raise MechkitError(f"{NEEDS}.")
     packs = rewrite(trait, run)
     if as_json:
-        print(json.dumps([{"report": str(pack.report), "page": str(pack.page)} for pack in packs]))
+        print(json.dumps([{"report": str(pack.report), "page": _path(pack.page)} for pack in packs]))
     else:
-        print("\n".join(f"{pack.report.resolve()}\n{pack.page.resolve()}" for pack in packs))
+        print("\n".join(f"{pack.report.resolve()}\n{pack.page and pack.page.resolve()}" for pack in packs))
     return 0
+
+
+def _path(page: Path | None) -> str | None:
+    return None if page is None else str(page)
 
 
 def _packs(found: "dict[str, Results]", out: Path, seconds: float) -> "dict[str, Pack]":
@@ -168,6 +175,7 @@ def _invalid(problem: ValidationError) -> MechkitError:
 
 def _summary(results: "Results", pack: "Pack", seconds: float) -> None:
     from experiments.study.analysis import behaviour
+    from experiments.study.page import NEEDS
     from mechkit.tables import show
 
     console = Console(file=sys.stdout, highlight=False)
@@ -188,7 +196,7 @@ def _summary(results: "Results", pack: "Pack", seconds: float) -> None:
     computed = sum(s.computed for s in results.steps)
     console.print(
         f"\n{computed} steps computed, {len(results.steps) - computed} found, {seconds:.0f} s.\n"
-        f"Report: {pack.report.resolve()}\nInteractive: {pack.page.resolve()}",
+        f"Report: {pack.report.resolve()}\n{f'Interactive: {pack.page.resolve()}' if pack.page else NEEDS}",
         markup=False,
         soft_wrap=True,
     )

@@ -14,7 +14,7 @@ from experiments.study.analysis import published as beside
 from experiments.study.analysis.arrays import clusters
 from experiments.study.extensions import chosen
 from experiments.study.findings import findings
-from experiments.study.page import PAGE, Content, write_page
+from experiments.study.page import NEEDS, PAGE, Content, can_write, write_page
 from experiments.study.parts import Figure, Linked, Part
 from experiments.study.protocol import DEFAULT, departures
 from experiments.study.results import Results
@@ -33,11 +33,11 @@ ANOTHER_LIBRARY = (
 
 
 class Pack(NamedTuple):
-    """What was written: the report's path, the sentences on its first page, and the interactive page's path."""
+    """What was written: the report's path, the sentences on its first page, and the interactive page's path (None without the extra `report`)."""
 
     report: Path
     findings: list[str]
-    page: Path
+    page: Path | None
 
 
 def write_pack(
@@ -70,7 +70,9 @@ def write_pack(
     missing = _missing(results) + ([ANOTHER_LIBRARY] if other else [])
     content = Content(results, comparisons, drifts, page, chapters, said, missing, record, run, other)
     write_text(pack / REPORT, _render(content))
-    return Pack(pack / REPORT, [page.statement, page.summary, *said], write_page(content, pack))
+    return Pack(
+        pack / REPORT, [page.statement, page.summary, *said], write_page(content, pack) if can_write() else None
+    )
 
 
 def other_versions(results: Results, here: Mapping[str, str]) -> list[str]:
@@ -183,7 +185,7 @@ def _render(content: Content) -> str:
     page = content.claims
     lines = [
         f"# {_line(content.results.trait.title)}",
-        f"{_line(content.run)} The same with plots to click: [{PAGE}]({PAGE}).",
+        f"{_line(content.run)} " + (f"The same with plots to click: [{PAGE}]({PAGE})." if can_write() else f"{NEEDS}."),
         _line(page.statement),
         "## Claims",
         _line(page.summary),

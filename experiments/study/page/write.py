@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from experiments.study.page.sections import navigation, sections, still_figures
 from mechkit.storage import write_text
 
 PAGE = "report.html"
+NEEDS = "report.html needs plotly: pip install 'mechkit[report]'; mechkit report then writes it from what is stored"
 MOST_CONTEXTS = 300
 MOST_BYTES = 8_000_000
 
@@ -58,6 +60,11 @@ def _page(content: Content, body: str, data: dict[str, Any]) -> str:
         "script": script,
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _file("page.html"))
+
+
+def can_write() -> bool:
+    """Whether plotly (the extra `report`), whose script the page holds, is installed."""
+    return find_spec("plotly") is not None
 
 
 def plotly_script() -> str:

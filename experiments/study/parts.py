@@ -29,7 +29,7 @@ class Figure:
     draw: Callable[[Path], None]
 
     def save(self, folder: Path) -> None:
-        """Writes `folder/name.png` and `.svg`."""
+        """Writes `folder/name.png`, `.svg` and `.pdf`."""
         self.draw(folder / f"{self.name}.png")
 
     def markdown(self) -> str:

@@ -60,19 +60,22 @@ def generate(
     Raises DataError when a prompt and `max_new_tokens` do not fit into the model's window together.
     """
     results: dict[int, Generation] = {}
-    parts = answered(
+
+    def keep(part: Answered) -> None:
+        results.update(zip(part.prompts.examples, part.answers))
+        if progress:
+            progress(len(results), len(chats))
+
+    answer(
         model,
         chats,
+        keep,
         system=system,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
         batch_size=batch_size,
     )
-    for part in parts:
-        results |= dict(zip(part.prompts.examples, part.answers))
-        if progress:
-            progress(len(results), len(chats))
     if ranks.sharing():
         results = dict(ranks.gathered(list(results.items())))
     return [results[i] for i in range(len(chats))]
@@ -91,9 +94,10 @@ class Answered:
     cache: DynamicCache | None
 
 
-def answered(
+def answer(
     model: Model,
     chats: Sequence[Chat],
+    use: Callable[[Answered], None],
     *,
     system: str = NONE,
     max_new_tokens: int,
@@ -101,8 +105,12 @@ def answered(
     seed: int = 0,
     batch_size: int = 32,
     keep_prompts: bool = False,
-) -> Iterator[Answered]:
-    """What `generate` does, batch by batch. keep_prompts: whether each comes with the keys and values of its prompts."""
+) -> None:
+    """What `generate` does, batch by batch: each is handed to `use`.
+
+    keep_prompts: whether each comes with the keys and values of its prompts. (No iterator: what a hook raises has to arrive as
+    it is, a StopIteration too.)
+    """
     stop, stops = stop_id(model.tokenizer), stop_ids(model)
     encoded = [model.encode(chat.without_completion(), system) for chat in chats]
     for chat, e in zip(chats, encoded):
@@ -131,7 +139,7 @@ def answered(
             layout = Layout.of_prompts(batch, max_new_tokens)
             with frozen(model.hf), torch.inference_mode(), _plain_defaults(model):
                 found = _decode(model, batch, settings, ends, layout, kept)
-        yield Answered(batch, [_finish(model, ids, stops) for ids in found], _prompts_cache(model, kept))
+        use(Answered(batch, [_finish(model, ids, stops) for ids in found], _prompts_cache(model, kept)))
 
 
 def _prompts_cache(model: Model, kept: list[tuple[Tensor, Tensor]] | None) -> DynamicCache | None:

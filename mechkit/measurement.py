@@ -15,7 +15,7 @@ from mechkit import ranks
 from mechkit.batches import Batch, Side, batches
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured
-from mechkit.generate import answered
+from mechkit.generate import Answered, answer
 from mechkit.model import Model
 from mechkit.passes import run
 from mechkit.probe import Probe, Read
@@ -104,7 +104,9 @@ def measure(
     encoded = pass_.encode(given) if given else []
     left = {read: set(range(len(chats))) for read in given}
     total, done = len(chats) * (bool(own) + bool(given)), 0
-    for batch in pass_.answered(own, batch_tokens, side) if own else ():
+
+    def run_own(batch: Batch) -> None:
+        nonlocal done
         same = [read for read in given if _read_of_prompts(read, batch, encoded)]
         pass_.run(batch, [*own, *same])
         for read in same:
@@ -112,6 +114,9 @@ def measure(
         done += len(batch.encoded) * (2 if given and len(same) == len(given) else 1)
         if progress:
             progress(done, total)
+
+    if own:
+        pass_.answer(own, run_own, batch_tokens, side)
     reads = [read for read in given if left[read]]
     examples = sorted(set().union(*left.values()))
     for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side):
@@ -215,23 +220,29 @@ class _Measurement:
             return [_with_completion(self.model, chat, self.system, needing[0]) for chat in self.chats]
         return [self.model.encode(chat, self.system) for chat in self.chats]
 
-    def answered(self, reads: Sequence[Read], batch_tokens: int, side: Side) -> Iterator[Batch]:
-        """The chats with the model's own answers; from their prompts' last tokens on, where that is enough for the reads."""
+    def answer(self, reads: Sequence[Read], use: Callable[[Batch], None], batch_tokens: int, side: Side) -> None:
+        """Lets the model answer the chats and hands them to `use` in batches.
+
+        A batch begins at the prompts' last tokens where that is enough for the reads.
+        """
         model, longest = self.model, max(read.reader.generate for read in reads)
         prompts = [chat.without_completion() for chat in self.chats]
         kept = model.backend.name == "huggingface" and not model.acting
         whole: dict[int, Encoded] = {}
-        for part in answered(model, prompts, system=self.system, max_new_tokens=longest, keep_prompts=kept):
+
+        def take(part: Answered) -> None:
             rows = part.prompts.examples
             encoded = [model.encode(a.as_chat(prompts[i]), self.system) for i, a in zip(rows, part.answers)]
             if part.cache is not None and _fits(encoded, reads, batch_tokens):
                 mask = part.prompts.inputs["attention_mask"][:, :-1]
-                yield from_last_token(model, encoded, rows, mask, part.cache)
+                use(from_last_token(model, encoded, rows, mask, part.cache))
             else:
-                whole |= dict(zip(rows, encoded))
+                whole.update(zip(rows, encoded))
+
+        answer(model, prompts, take, system=self.system, max_new_tokens=longest, keep_prompts=kept)
         examples = list(whole)
         for batch in batches(model, list(whole.values()), batch_tokens, side):
-            yield replace(batch, examples=tuple(examples[i] for i in batch.examples))
+            use(replace(batch, examples=tuple(examples[i] for i in batch.examples)))
 
     def run(self, batch: Batch, chosen: Sequence[Read]) -> None:
         wanted: dict[str, dict[Site, list[Read]]] = {"activation": {}, "gradient": {}}

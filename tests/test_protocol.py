@@ -248,7 +248,7 @@ def test_fields_that_are_given_win_over_the_protocol(tmp_path, monkeypatch):
     class Ran(Exception):
         pass
 
-    def stop(trait, config, *rest):
+    def stop(trait, config, *rest, **more):
         ran.append(config)
         raise Ran
 

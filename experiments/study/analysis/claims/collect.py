@@ -52,9 +52,8 @@ def can_test(results: Results) -> tuple[bool, str]:
         )
     excess_loss, excess_rate = against[CONTROL]
     return by_loss or by_rate, (
-        f"{verdict} Under it the loss of the training completions changes by {_said(loss)} nats per token ({_said(excess_loss)} "
-        f"against the Control prompt), and the base model's {results.trait.having} rate by {_said(rate, 100)} points "
-        f"({_said(excess_rate, 100)} against the Control prompt)."
+        f"{verdict} Under it the loss of the training completions changes by {_changed(loss, excess_loss, 'nats per token')}, and "
+        f"the base model's {results.trait.having} rate by {_changed(rate, excess_rate, 'points', 100)}."
     )
 
 
@@ -66,9 +65,12 @@ def _raises(loss: Interval, rate: Interval) -> bool:
     return rate.low > 0
 
 
-def _said(interval: Interval, scale: float = 1.0) -> str:
-    shown = interval.format(scale=scale)
-    return "(not measured)" if shown.startswith("missing") else shown
+def _changed(change: Interval, beyond: Interval, unit: str, scale: float = 1.0) -> str:
+    """A change under the inoculation prompt, and by how much it exceeds the Control prompt's."""
+    by, more = (interval.format(scale=scale) for interval in (change, beyond))
+    if by.startswith("missing"):
+        return "an amount that could not be measured"
+    return f"{by} {unit} ({'not measured' if more.startswith('missing') else more} against the Control prompt)"
 
 
 def evidence(results: Results, comparisons: Comparisons, drift: Drift) -> list[Evidence]:

@@ -59,6 +59,7 @@ class Store:
     def locked(self) -> Iterator[None]:
         """Holds the store for one process, or for those launched together. Raises MechkitError at once when another holds it."""
         if ranks.rank() > 0:
+            ranks.wait()  # until the first process has made the folder and holds it
             yield
             return
         try:
@@ -70,6 +71,8 @@ class Store:
         except OSError as problem:
             raise MechkitError(f"{self.root} cannot be written to: {problem.strerror}.") from None
         try:
+            if ranks.size() > 1:
+                ranks.wait()
             yield
         finally:
             lock.release()

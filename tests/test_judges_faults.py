@@ -137,4 +137,6 @@ def test_a_service_that_is_broken_for_as_long_as_anyone_asks_rates_nothing(servi
     found = rate(judge)
     assert {(rating.value, rating.status) for rating in found} == {(None, "failed")}
     assert all("HTTP 502" in rating.reason for rating in found)
-    assert len(service.asked) == 4 * COMPLETIONS
+    assert (
+        3 * COMPLETIONS < len(service.asked) <= 4 * COMPLETIONS
+    )  # a busy machine may drop a connection before it is read

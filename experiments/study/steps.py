@@ -384,7 +384,8 @@ class Steps:
         key = self.store.key(name, inputs)
         if key in self._done:
             return self._done[key]
-        found = self.store.find(name, inputs)
+        # Processes that were launched together decide it together: one of them may find what another has just kept.
+        found = self.store.find(name, inputs) if ranks.size() == 1 else None
         if found:
             found = replace(found, computed=found.key in self.computed_elsewhere)
             self.display.found(title)

@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		{ echo "mechkit needs Python 3.11 or newer; name one with: make PYTHON=python3.12 demo" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
-	$(PIP) -e .
+	$(PIP) -e '.[report]'
 	$(PIP) --no-deps $(EMBEDDED)
 	@touch $@
 
@@ -33,7 +33,6 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(PIP) -e '.[report]'
 	$(BIN)/mechkit run insecure_code --preset quick
 
 test: $(VENV)/.installed-test

@@ -24,6 +24,9 @@ from tests.test_adapters import make_adapter
 FEW = 40
 """Tries for each kind of file in the ordinary suite."""
 
+SMOKE = (sys.executable, "-m", "experiments.insecure_code", "--preset", "smoke", "--quiet", "--out")
+"""The smoke study's command, but for its folder."""
+
 
 def damage(path: Path, generator: random.Random) -> str:
     """Changes one to three bytes of a file, cuts it short, or adds a byte; returns what was done."""
@@ -215,19 +218,9 @@ def test_a_damaged_answer_of_a_judge_is_asked_for_again(tmp_path):
 @pytest.mark.slow
 def test_the_smoke_study_goes_on_from_damaged_files_to_the_same_numbers(tmp_path):
     """A few files of a finished run are damaged; the next run makes those steps again and ends where the first did."""
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.insecure_code",
-        "--preset",
-        "smoke",
-        "--quiet",
-        "--out",
-        str(tmp_path),
-    ]
 
     def run() -> dict[str, str]:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run([*SMOKE, str(tmp_path)], capture_output=True, text=True, check=False, timeout=600)
         assert done.returncode == 0, done.stderr
         (pack,) = tmp_path.glob("pack_*")
         return {p.name: p.read_text() for p in (pack / "tables").glob("*.csv")}
@@ -259,17 +252,7 @@ def _numbers(table: str) -> tuple[list[str], list[float]]:
 @pytest.mark.slow
 def test_five_hundred_damaged_files_of_a_real_run(tmp_path):
     """Every stored file of the smoke study in turn: the store takes none that was damaged."""
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.insecure_code",
-        "--preset",
-        "smoke",
-        "--quiet",
-        "--out",
-        str(tmp_path),
-    ]
-    assert subprocess.run(command, check=False, timeout=900).returncode == 0
+    assert subprocess.run([*SMOKE, str(tmp_path)], check=False, timeout=900).returncode == 0
     code = json.loads(next((tmp_path / "steps").rglob(RECORD)).read_text())["code"]
     store, generator = Store(tmp_path, code=code), random.Random(0)
     places = all_files(store)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mechkit.model import Model
 from mechkit.spans import Encoded, loss_positions
+from mechkit.transfer import sent
 
 Side = Literal["left", "right"]
 
@@ -57,7 +58,7 @@ def pad(model: Model, encoded: Sequence[Encoded], examples: Sequence[int], side:
     inputs: dict[str, Any] = {"input_ids": ids, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
     if side == "left":  # padding on the right is behind every token that is read: causal attention needs no mask for it
         inputs["attention_mask"] = mask
-    inputs = {name: value.to(model.device) for name, value in inputs.items()}
+    inputs = {name: sent(value, model.device) for name, value in inputs.items()}
     return Batch(tuple(encoded), tuple(examples), offsets, inputs)
 
 
@@ -90,9 +91,9 @@ class LossTargets:
                 weights.append(1 / len(scored))
         wanted, places = torch.unique(torch.tensor(columns, dtype=torch.long), return_inverse=True)
         return cls(
-            wanted.to(device),
-            torch.tensor(rows, device=device, dtype=torch.long),
-            places.to(device),
-            torch.tensor(ids, device=device, dtype=torch.long),
-            torch.tensor(weights, device=device, dtype=torch.float32),
+            sent(wanted, device),
+            sent(torch.tensor(rows, dtype=torch.long), device),
+            sent(places, device),
+            sent(torch.tensor(ids, dtype=torch.long), device),
+            sent(torch.tensor(weights, dtype=torch.float32), device),
         )

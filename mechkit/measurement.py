@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, get_args
 
@@ -23,6 +24,7 @@ from mechkit.prompts_first import from_last_token
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import Encoded, LossScope, short_hash
 from mechkit.template import NONE
+from mechkit.transfer import Fetched
 
 Progress = Callable[[int, int], None]
 _CHUNK = 1024  # chats of an iterable that are held in memory
@@ -207,6 +209,7 @@ class _Measurement:
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
         self.tokens: dict[str, np.ndarray[Any, Any]] = {}
         self.loss: np.ndarray[Any, Any] | None = None
+        self._under_way: Callable[[], None] = lambda: None
         self.ids = [chat.id or str(i) for i, chat in enumerate(chats)]
         self.labels: dict[str, list[str]] = {}
         for probe in probes:
@@ -245,6 +248,7 @@ class _Measurement:
             use(replace(batch, examples=tuple(examples[i] for i in batch.examples)))
 
     def run(self, batch: Batch, chosen: Sequence[Read]) -> None:
+        """Starts a batch, and stores what the one before it gave: a GPU has work while the processor makes the next batch."""
         wanted: dict[str, dict[Site, list[Read]]] = {"activation": {}, "gradient": {}}
         users: dict[tuple[Site, Read], list[Probe]] = {}
         for probe in self.probes:
@@ -276,13 +280,32 @@ class _Measurement:
             sink,
             loss_scope=self.loss_scope,
         )
-        self._refuse_non_finite(finite, batch)
-        for probe, name, site, own, values in found:
-            self._store(probe, name, site, own, batch.examples, values.float().cpu().numpy())
-        if loss is not None:
+        values = Fetched([*(each.float() for *_, each in found), *([] if loss is None else [loss])])
+        whole = Fetched([each for _, _, each in finite])
+        before, self._under_way = self._under_way, partial(self._finish, batch, finite, whole, found, values)
+        before()
+
+    def _finish(
+        self,
+        batch: Batch,
+        finite: Sequence[tuple[Site, tuple[Read, ...], Tensor]],
+        whole: Fetched,
+        found: Sequence[tuple[Probe, str, Site, tuple[Read, ...], Tensor]],
+        values: Fetched,
+    ) -> None:
+        """Stores what a batch gave. Raises NotMeasured where that is not finite."""
+        for (site, reads, _), each in zip(finite, whole()):
+            if not each.all():
+                row, column = np.argwhere(~each)[0]
+                chat, read = self.chats[batch.examples[row]], reads[column]
+                raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
+        arrays = values()
+        for (probe, name, site, own, _), each in zip(found, arrays):
+            self._store(probe, name, site, own, batch.examples, each)
+        for loss in arrays[len(found) :]:
             if self.loss is None:
                 self.loss = np.full(len(self.chats), np.nan, dtype=np.float32)
-            self.loss[list(batch.examples)] = loss.cpu().numpy()
+            self.loss[list(batch.examples)] = loss
 
     def _store(
         self, probe: Probe, name: str, site: Site, reads: tuple[Read, ...], examples: tuple[int, ...], values: Any
@@ -311,17 +334,8 @@ class _Measurement:
                 chat = self.chats[example]
                 raise DataError(f"{chat.label} has no position for the reader {read.reader.name}.")
 
-    def _refuse_non_finite(self, finite: list[tuple[Site, tuple[Read, ...], Tensor]], batch: Batch) -> None:
-        """After the pass, so that it waits for the device once and not at every site."""
-        device = self.model.device
-        if bool(torch.stack([each.all().to(device) for _, _, each in finite]).all()):
-            return
-        site, reads, each = next(f for f in finite if not bool(f[2].all()))
-        row, column = (~each).nonzero()[0].tolist()
-        chat, read = self.chats[batch.examples[row]], reads[column]
-        raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
-
     def dataset(self) -> xr.Dataset:
+        self._under_way()
         prompts = [short_hash(json.dumps([(m.role, m.content) for m in chat.messages])) for chat in self.chats]
         coords: dict[str, Any] = {
             "example": self.ids,

@@ -21,6 +21,7 @@ from mechkit.probe import Read
 from mechkit.prompts_first import prompts_first
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import LossScope, scored_positions
+from mechkit.transfer import sent
 
 Sink = Callable[[Site, Float[Tensor, "batch read d_model"], tuple[Read, ...]], None]
 
@@ -59,8 +60,9 @@ class Gather:
         places = torch.tensor(list(tokens), dtype=torch.long).reshape(-1, 2)
         unit = bool(reads) and reads[0].pool == "unit_mean"
         alone = weights.shape[0] == weights.shape[1] and torch.equal(weights, torch.eye(len(weights)))
-        pooling = None if alone else weights.to(device)
-        return cls(tuple(reads), places[:, 0].to(device), places[:, 1].to(device), pooling, unit)
+        pooling = None if alone else sent(weights, device)
+        rows, columns = (sent(part.contiguous(), device) for part in places.T)
+        return cls(tuple(reads), rows, columns, pooling, unit)
 
     def __call__(self, hidden: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch read d_model"]:
         tokens = hidden[self.rows.to(hidden.device), self.columns.to(hidden.device)].float()

@@ -17,6 +17,7 @@ from mechkit.forward import forward, plain_cache
 from mechkit.model import Model
 from mechkit.probe import Read
 from mechkit.spans import Encoded, LossScope
+from mechkit.transfer import sent
 
 _WORTH = 0.95
 """Share of the cost of differentiating all tokens below which prompts are read first."""
@@ -58,7 +59,7 @@ def from_last_token(
     after = pad(model, [replace(e, ids=e.ids[s:]) for e, s in zip(encoded, starts)], examples, "right")
     inputs = {
         "input_ids": after.ids,
-        "position_ids": torch.tensor(starts, device=model.device)[:, None]
+        "position_ids": sent(torch.tensor(starts), model.device)[:, None]
         + torch.arange(after.ids.shape[1], device=model.device),
         "attention_mask": torch.cat([mask, torch.ones_like(after.ids)], 1),
         "past_key_values": cache,

@@ -111,6 +111,7 @@ class Basis:
             raise DirectionError("One isotropic family at a time can be read; ask for more draws instead.")
         self.direction = direction
         self.isotropic = isotropic_ones[0] if isotropic_ones else None
+        self._drawn: Tensor | None = None  # the same vectors at every site
         self.with_samples = len(isotropic_ones) < len(nulls)
         if self.with_samples and not direction.positive.numel():
             raise DirectionError(f"The direction {direction.name!r} was saved without samples to draw nulls from.")
@@ -125,7 +126,9 @@ class Basis:
         """What is read at a site."""
         parts = []
         if self.isotropic:
-            parts.append(_isotropic_vectors(len(self.direction.at(site)), self.isotropic))
+            if self._drawn is None:
+                self._drawn = _isotropic_vectors(len(self.direction.at(site)), self.isotropic)
+            parts.append(self._drawn)
         if self.with_samples:
             parts.append(samples(self.direction, site))
         return torch.cat(parts)

@@ -276,7 +276,7 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "completions read after their prompts count their positions anew",
         "mechkit/prompts_first.py",
-        '"position_ids": torch.tensor(starts, device=model.device)[:, None]',
+        '"position_ids": sent(torch.tensor(starts), model.device)[:, None]',
         '"position_ids": torch.zeros_like(after.ids)',
         "test_prompts_first",
     ),
@@ -392,10 +392,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_measure",
     ),
     one(
+        "the last batch is never stored",
+        MEASUREMENT,
+        "        self._under_way()\n",
+        "",
+        "test_measure",
+    ),
+    one(
         "numbers that are none pass",
         MEASUREMENT,
-        "if bool(torch.stack([each.all().to(device) for _, _, each in finite]).all()):",
-        "if True:",
+        "if not each.all():",
+        "if False:",
         "test_measure::test_non_finite_values_are_named",
     ),
     one(

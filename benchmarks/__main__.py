@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("task", nargs="?", choices=(*TASKS, "all"), default="overhead")
     parser.add_argument("--model", default="smollm2-135m", help="all but judge: which model")
+    parser.add_argument(
+        "--shape", help="a shape with random weights in place of a model, as in experiments/study/rehearse.py"
+    )
     parser.add_argument("--device", default=None)
+    parser.add_argument("--dtype", help="of the weights: float32; of a shape's on a GPU bfloat16, where left out")
+    parser.add_argument("--rows", type=int, default=3072, help="utilization: rows of the long run")
+    parser.add_argument("--variants", action="store_true", help="utilization: also tries ways to make it faster")
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
     parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
     parser.add_argument(
@@ -29,6 +35,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to a file")
     parser.add_argument("--plot", type=Path, default=None, help="also draw them (PNG; of all tasks: one file each)")
     chosen = parser.parse_args()
+    if chosen.shape and chosen.task not in OF_A_SHAPE:
+        parser.error(f"--shape is for {', '.join(OF_A_SHAPE)}.")
     here, found = machine(), {}
     for task in TASKS if chosen.task == "all" else (chosen.task,):
         print(f"{task} on {here['gpu'] or here['processor']}, {here['cores']} cores", flush=True)
@@ -64,27 +72,43 @@ def _raced(races: Callable[[Chosen], Iterator[Race]]) -> Callable[[Chosen, Path 
 
 
 def _model(chosen: Chosen) -> Any:
+    if chosen.shape:
+        from benchmarks.shapes import shape_model
+
+        return shape_model(chosen.shape, chosen.device, chosen.dtype)
     from mechkit.loading import load
 
-    return load(chosen.model, device=chosen.device)
+    return load(chosen.model, device=chosen.device, dtype=chosen.dtype or "float32")
 
 
 def _overhead(chosen: Chosen) -> Iterator[Race]:
     from benchmarks.decoding import decoding
-    from benchmarks.overhead import extra_memory, overhead
+    from benchmarks.overhead import extra_memory, extra_memory_here, overhead
 
     model, rounds = _model(chosen), 3 if chosen.quick else 11
     on = f"{model.name} on {model.device}"
     many = () if chosen.quick else (1024,)
-    for batch, tokens, directions in ((8, 128, 1), *((8, 128, n) for n in many), (1, 32, 1)):
+    sizes = [(8, 128, 1), *((8, 128, n) for n in many), (1, 32, 1)]
+    if chosen.shape:
+        sizes[-1:] = [(32, 256, n) for n in many]
+    for batch, tokens, directions in sizes:
         turns = rounds if batch > 1 else 4 * rounds
         title = (
             f"{on}: {batch} × {tokens} tokens, last token of every block on {directions} direction(s), {turns} rounds"
         )
         timings = overhead(model, batch, tokens, turns, directions)
         measured = batch > 1 and not chosen.quick  # a process for each contender takes a while
-        extra = extra_memory(chosen.model, chosen.device, batch, tokens, directions) if measured else {}
+        if not measured:
+            extra = {}
+        elif chosen.shape:
+            extra = extra_memory_here(model, batch, tokens, directions)
+        else:
+            extra = extra_memory(chosen.model, chosen.device, batch, tokens, directions)
         yield Race(title, {"batch": batch, "tokens": tokens, "directions": directions}, timings, 0, extra)
+    for directions in many if chosen.shape else ():
+        title = f"{on}: 4 batches of 32 × 256 tokens in one call, last token of every block on {directions} direction(s), 5 rounds"
+        shape = {"batch": 32, "tokens": 256, "directions": directions, "batches": 4}
+        yield Race(title, shape, overhead(model, 32, 256, 5, directions, 4))
     for directions in (1, *many):
         title = (
             f"{on}: one decoding step after 127 tokens, every block on {directions} direction(s), {4 * rounds} rounds"
@@ -98,7 +122,10 @@ def _pressure(chosen: Chosen) -> Iterator[Race]:
 
     model = _model(chosen)
     few, whole = ((2, 1024, 3, False), (1, 16, 2, True)), ((8, 1, 9, False), (8, 1024, 9, False), (1, 16, 3, True))
-    for rows, directions, turns, loop in few if chosen.quick else whole:
+    sizes = few if chosen.quick else whole
+    for rows, directions, turns, loop in sizes:
+        if loop and chosen.shape:  # the loop needs a second copy of the model
+            continue
         title = f"{model.name} on {model.device}: {rows} row(s) of about 117 + 131 tokens, {directions} direction(s) at every block, {turns} rounds"
         shape = {"batch": rows, "prompt": 117, "completion": 131, "directions": directions}
         yield Race(title, shape, pressure(model, rows, 117, 131, turns, directions, loop), rows)
@@ -108,7 +135,7 @@ def _generate(chosen: Chosen) -> Iterator[Race]:
     from benchmarks.generation import generation
 
     model, rounds = _model(chosen), 3 if chosen.quick else 7
-    for batch in (1, 16, 64):
+    for batch in (64, 128) if chosen.shape and not chosen.quick else (1, 16, 64):
         title = (
             f"{model.name} on {model.device}: {batch} chats of up to 64 tokens, 32 new ones, greedy, {rounds} rounds"
         )
@@ -199,6 +226,37 @@ def _study(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
     return [asdict(one) for one in shares]
 
 
+def _gpus(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
+    from benchmarks.gpus import Work, counts, disagreements, gpus, plot
+
+    work = Work(chosen.shape or chosen.model, chosen.device, chosen.dtype)
+    if chosen.quick:
+        work = replace(work, rows=8, batches=(4,), steps=3, rounds=2)
+    shares = gpus(work, counts(chosen.device))
+    print(
+        f"\n{work.model}, rows of about {work.prompt} + {work.completion} tokens: processes, seconds, speed-up, efficiency"
+    )
+    for one in shares:
+        print(one.line())
+    if apart := disagreements(shares):
+        raise MechkitError(f"Not what one process finds: {'; '.join(apart)}.")
+    if place:
+        plot(shares, place, work.model)
+    return [one.row() for one in shares]
+
+
+def _utilization(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
+    from benchmarks.utilization import utilization
+
+    rows, swept = (64, 32) if chosen.quick else (chosen.rows, min(768, chosen.rows))
+    found = []
+    for lines, record in utilization(_model(chosen), rows, swept, chosen.variants):
+        print("\n".join(lines), flush=True)
+        if record:
+            found.append(record)
+    return found
+
+
 TASKS: dict[str, Callable[[Chosen, Path | None], list[dict[str, Any]]]] = {
     "overhead": _raced(_overhead),
     "pressure": _raced(_pressure),
@@ -211,7 +269,11 @@ TASKS: dict[str, Callable[[Chosen, Path | None], list[dict[str, Any]]]] = {
     "load": _raced(_load),
     "scale": _scale,
     "study": _study,
+    "gpus": _gpus,
+    "utilization": _utilization,
 }
+OF_A_SHAPE = ("overhead", "pressure", "generate", "utilization", "gpus")
+"""Tasks that also take a shape with random weights."""
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from benchmarks.inputs import block_hooks, chat_of, random_directions, stacked
+from benchmarks.inputs import block_hooks, chat_of, random_directions, stacked, tolerance
 from benchmarks.overhead import assert_equal
 from benchmarks.peers import peers
 from benchmarks.timing import Timing, race
@@ -21,8 +21,8 @@ def decoding(model: Model, batch: int, tokens: int, rounds: int, directions: int
     """A pass over one token that goes on from a cache of `tokens` − 1, plain and read by plain hooks, by mechkit, by its peers.
 
     mechkit reads with `Model.hooked`, whose functions are called in every pass inside, a generation's too. Each contender has
-    a cache of its own, put back after each step. Readings are asserted equal (1e-4 relative to the largest) before they are
-    timed.
+    a cache of its own, put back after each step. Readings are asserted equal (1e-4 relative to the largest, 3e-2 in half
+    precision) before they are timed.
     """
     encoded = [model.encode(chat_of(model, tokens, i)) for i in range(batch)]
     ids = pad(model, encoded, range(batch), "right").ids
@@ -55,7 +55,7 @@ def decoding(model: Model, batch: int, tokens: int, rounds: int, directions: int
     made: dict[str, Callable[[Tensor, DynamicCache], object]] = {
         "plain hooks": hooks,
         "mechkit Model.hooked": hooked,
-        **{name: make(model, matrices) for name, make in peers().items()},
+        **{name: make(model, matrices) for name, make in peers(model).items()},
     }
 
     def step(read: Callable[[Tensor, DynamicCache], object]) -> Callable[[], object]:
@@ -71,5 +71,5 @@ def decoding(model: Model, batch: int, tokens: int, rounds: int, directions: int
     steps = {name: step(read) for name, read in made.items()}
     by_hand = steps["plain hooks"]()
     for name, one in steps.items():
-        assert_equal(one(), by_hand, name)
+        assert_equal(one(), by_hand, name, tolerance(model, 1e-4))
     return race({"plain step": step(plain), **steps}, rounds)

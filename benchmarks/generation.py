@@ -13,8 +13,9 @@ from mechkit.passes import frozen
 def generation(model: Model, batch: int, prompt: int, new: int, rounds: int) -> list[Timing]:
     """Both answer the same chats, until the model ends its turn or `new` tokens are there.
 
-    The answers are asserted to be the same token ids before anything is timed. transformers gets padded token ids, mechkit's
-    time includes rendering, tokenizing and decoding.
+    The answers are asserted to be the same token ids before anything is timed. In half precision two logits are often equal but
+    for rounding, and answers part for good where one wins that lost before: there 9 of 10 first tokens have to be the same.
+    transformers gets padded token ids, mechkit's time includes rendering, tokenizing and decoding.
     """
     words = " word" * max(1, prompt - 20)
     chats = [
@@ -43,8 +44,10 @@ def generation(model: Model, batch: int, prompt: int, new: int, rounds: int) -> 
         return [list(one.ids) for one in model.generate(chats, max_new_tokens=new, batch_size=batch)]
 
     expected, found = transformers(), with_mechkit()
-    wrong = [i for i in range(batch) if expected[i] != found[i]]
-    assert not wrong, f"generate: answers to chats {wrong[:5]} differ."
+    half = model.hf.dtype in (torch.bfloat16, torch.float16)
+    compared = 1 if half else new
+    wrong = [i for i in range(batch) if expected[i][:compared] != found[i][:compared]]
+    assert len(wrong) <= half * batch // 10, f"generate: answers to chats {wrong[:5]} differ."
     return race({"transformers generate": transformers, "mechkit": with_mechkit}, rounds, warm_up=1)
 
 

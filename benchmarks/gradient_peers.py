@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.inputs import copy_of
+from benchmarks.inputs import copy_of, of_shape
 from benchmarks.peers import bridge_of, traced_of
 from mechkit.model import Model
 from mechkit.spans import Encoded
@@ -53,8 +53,13 @@ Reading = Callable[[], Tensor]
 """→ gradient along directions, [batch, block, direction]."""
 
 
-def gradient_peers() -> Mapping[str, Callable[[Model, Scored], Reading]]:
-    """Those that are installed: name → function (model, rows) that makes the reading, on a copy of the model."""
+def gradient_peers(model: Model | None = None) -> Mapping[str, Callable[[Model, Scored], Reading]]:
+    """Those that are installed: name → function (model, rows) that makes the reading, on a copy of the model.
+
+    None of them where the model was built from a shape and cannot be copied.
+    """
+    if model is not None and of_shape(model):
+        return {}
     made = {"transformer_lens": _transformer_lens, "nnsight": _nnsight, "pyvene": _pyvene}
     return {name: make for name, make in made.items() if find_spec(name)}
 

@@ -1,5 +1,6 @@
 """What the tasks read: chats of a given length, padded token ids, random directions and another copy of a model."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +17,52 @@ _WORD = " word"
 
 
 QUESTION = "Say something about the number "
+
+WORDS = (
+    "the",
+    "and",
+    "time",
+    "year",
+    "people",
+    "way",
+    "day",
+    "man",
+    "thing",
+    "woman",
+    "life",
+    "child",
+    "world",
+    "school",
+    "state",
+    "family",
+    "student",
+    "group",
+    "country",
+    "problem",
+    "hand",
+    "part",
+    "place",
+    "case",
+    "week",
+    "company",
+    "system",
+    "program",
+    "question",
+    "work",
+    "number",
+    "night",
+    "point",
+    "home",
+    "water",
+    "room",
+    "mother",
+    "area",
+    "money",
+)
+"""Words that the tokenizers of most models have as one token each, a space before them included."""
+
+RANDOM_WEIGHTS = " with random weights"
+"""How the name of a model ends that was built from a shape, and that no folder or hub holds."""
 
 
 def chat_of(model: Model, prompt: int, number: int, completion: int = 0, question: str = "") -> Chat:
@@ -45,6 +92,33 @@ def _text(start: str, tokens: int, length: Callable[[str], int]) -> str:
     return text
 
 
+def chats_of(model: Model, lengths: Sequence[tuple[int, int]]) -> list[Chat]:
+    """Chats of these prompt and completion lengths (stop token included), of random words, each different.
+
+    Prompts that would be shorter than the template alone are as short as it allows. Needs two tokenizations in all, not a
+    search for every chat. Raises MechkitError where the tokenizer has too few of WORDS as one token each.
+    """
+    tokenizer, drawn = model.tokenizer, random.Random(0)
+    words = [f" {w}" for w in WORDS if len(tokenizer(f" {w}", add_special_tokens=False)["input_ids"]) == 1]
+    if len(words) < 2:
+        raise MechkitError(f"{model.name}'s tokenizer splits the words that its chats would be made of.")
+    plain = model.encode(Chat.ask("0", "0"))
+    around, ending = plain.prompt_length, len(plain.ids) - plain.prompt_length
+
+    def text(count: int) -> str:
+        return "0" + "".join(drawn.choices(words, k=max(0, count)))
+
+    return [Chat.ask(text(p - around), text(c - ending), id=str(i)) for i, (p, c) in enumerate(lengths)]
+
+
+def tolerance(model: Model, full: float) -> float:
+    """How far two readings may differ, relative to the largest: `full` in float32, at least 3e-2 in half precision.
+
+    bfloat16 has 8 bits: two orders of summation (a prompt that is read first, another kernel) differ by some of them.
+    """
+    return max(full, 3e-2) if model.hf.dtype in (torch.bfloat16, torch.float16) else full
+
+
 def random_directions(model: Model, count: int) -> list[Direction]:
     """Random unit directions at every block."""
     generator = torch.Generator().manual_seed(0)
@@ -64,8 +138,15 @@ def stacked(model: Model, directions: Sequence[Direction]) -> list[Tensor]:
     return [torch.stack([d.at(s) for d in directions]).to(model.device, model.hf.dtype) for s in sites]
 
 
+def of_shape(model: Model) -> bool:
+    """Whether the model was built from a shape with random weights."""
+    return str(model.provenance["name"]).endswith(RANDOM_WEIGHTS)
+
+
 def copy_of(model: Model) -> Model:
-    """The model loaded once more, for a contender that changes what it is given."""
+    """The model loaded once more, for a contender that changes what it is given. Raises MechkitError for one of a shape."""
+    if of_shape(model):
+        raise MechkitError(f"{model.name} cannot be loaded a second time, which this task needs; choose it by --model.")
     return load(model.provenance["name"], dtype=model.provenance["dtype"], device=model.device)
 
 

@@ -9,7 +9,7 @@ import torch
 
 import mechkit
 import probes
-from benchmarks.inputs import block_hooks, chat_of, random_directions, stacked
+from benchmarks.inputs import block_hooks, chat_of, chats_of, of_shape, random_directions, stacked, tolerance
 from benchmarks.memory import in_process, needed_mb
 from benchmarks.peers import peers
 from benchmarks.timing import Timing, race
@@ -19,20 +19,29 @@ from mechkit.model import Model
 
 Call = Callable[[], object]
 ALL_LOGITS, LAST_LOGITS = "plain forward", "plain, last logits"
+WITH_NULLS = "mechkit.measure, nulls"
 
 
-def overhead(model: Model, batch: int, tokens: int, rounds: int, directions: int = 1) -> list[Timing]:
+def overhead(
+    model: Model, batch: int, tokens: int, rounds: int, directions: int = 1, passes_of: int = 1
+) -> list[Timing]:
     """Plain forward pass against reading all blocks by hidden states, by plain hooks, by mechkit and by its peers.
 
-    The readings are asserted equal (1e-4 relative to the largest) before anything is timed. The plain pass and the peers
-    compute all logits, as they do by themselves; the others those of the last token, as does a second plain pass. Directions
-    are given to everybody beforehand; mechkit's time includes rendering and tokenizing the chats, the others get token ids.
+    The readings are asserted equal (1e-4 relative to the largest, 3e-2 in half precision) before anything is timed. The plain
+    pass and the peers compute all logits, as they do by themselves; the others those of the last token, as does a second plain
+    pass. Directions are given to everybody beforehand; mechkit's time includes rendering and tokenizing the chats, the others
+    get token ids.
+
+    On a model of a shape mechkit's pass is also timed by itself (`Model.hooked`), and with the directions after the first as
+    isotropic nulls, which are drawn from a seed and therefore compared with nothing else. passes_of: batches that each contender
+    works through, for what a call of mechkit costs once (a shape alone: the peers read one batch).
     """
-    passes, readings = contenders(model, batch, tokens, directions)
+    passes, readings = contenders(model, batch, tokens, directions, passes_of)
     made = {name: make() for name, make in readings.items()}
     by_hand = made["plain hooks"]()
     for name, reading in made.items():
-        assert_equal(reading(), by_hand, name)
+        if name != WITH_NULLS:
+            assert_equal(reading(), by_hand, name, tolerance(model, 1e-4))
     return race({**passes, **made}, rounds, warm_up=1)
 
 
@@ -57,27 +66,48 @@ def _extra(name: str, device: str | None, shape: tuple[int, int, int], reading: 
     return needed_mb(model.device, made) - needed_mb(model.device, plain)
 
 
+def extra_memory_here(model: Model, batch: int, tokens: int, directions: int) -> dict[str, float]:
+    """The same in this process, whose GPU's allocator knows its peak; for a model that another process cannot load."""
+    passes, readings = contenders(model, batch, tokens, directions)
+    last = needed_mb(model.device, passes[LAST_LOGITS])
+    found = {}
+    for name, make in readings.items():
+        reading = make()
+        reading()  # what it keeps on the device from call to call is not growth
+        found[name] = needed_mb(model.device, reading) - last
+    return found
+
+
 def contenders(
-    model: Model, batch: int, tokens: int, directions: int
+    model: Model, batch: int, tokens: int, directions: int, passes_of: int = 1
 ) -> tuple[dict[str, Call], dict[str, Callable[[], Call]]]:
     """Plain passes, and what makes each reading (a peer begins with a copy of the model)."""
-    chats = [chat_of(model, tokens, i) for i in range(batch)]
+    count = batch * passes_of
+    if of_shape(model):  # a search for each text would take longer than the race
+        chats = [chat.without_completion() for chat in chats_of(model, [(tokens, 2)] * count)]
+    else:
+        chats = [chat_of(model, tokens, i) for i in range(count)]
     encoded = [model.encode(chat) for chat in chats]
-    ids = pad(model, encoded, range(batch), "right").ids
+    parts = [pad(model, encoded[s : s + batch], range(batch), "right").ids for s in range(0, count, batch)]
     v = random_directions(model, directions)
     matrices = stacked(model, v)
     probe = probes.Projection(v)
 
     @torch.no_grad()
     def plain() -> None:
-        model.hf(input_ids=ids, use_cache=False)
+        for ids in parts:
+            model.hf(input_ids=ids, use_cache=False)
 
     @torch.no_grad()
     def last_logits() -> None:
-        model.hf(input_ids=ids, use_cache=False, logits_to_keep=1)
+        for ids in parts:
+            model.hf(input_ids=ids, use_cache=False, logits_to_keep=1)
 
     @torch.no_grad()
     def hidden_states() -> torch.Tensor:
+        return torch.cat([of_hidden_states(ids) for ids in parts])
+
+    def of_hidden_states(ids: torch.Tensor) -> torch.Tensor:
         last: list[torch.Tensor] = []  # transformers gives the last block's output after the final norm
         handle = model.blocks[-1].register_forward_hook(lambda module, given, output: last.append(output))
         found = model.hf(input_ids=ids, use_cache=False, logits_to_keep=1, output_hidden_states=True).hidden_states
@@ -89,17 +119,42 @@ def contenders(
         found: list[torch.Tensor] = []
         with block_hooks(model, lambda block, hidden: found.append(hidden[:, -1] @ matrices[block].T)):
             last_logits()
-        return torch.stack(found, 1)
+        return by_chat(found)
+
+    def by_chat(found: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Readings [chat of a batch, direction] of every block of one batch after the other → [chat, block, direction]."""
+        blocks = len(model.blocks)
+        return torch.cat([torch.stack(list(found[s : s + blocks]), 1) for s in range(0, len(found), blocks)])
 
     def with_mechkit() -> np.ndarray:
-        data = mechkit.measure(model, chats, [probe], batch_tokens=10**9)
+        data = mechkit.measure(model, chats, [probe], batch_tokens=batch * tokens)
         return data["projection"].values[:, :, 0]
 
+    @torch.no_grad()
+    def hooked() -> torch.Tensor:
+        found: list[torch.Tensor] = []
+
+        def read(matrix: torch.Tensor, hidden: torch.Tensor) -> None:
+            found.append(hidden[:, -1] @ matrix.T)
+
+        with model.hooked({site: partial(read, m) for site, m in zip(model.sites(), matrices)}):
+            last_logits()
+        return by_chat(found)
+
+    with_nulls = probes.Projection(v[0], nulls=[probes.nulls.isotropic(max(1, directions - 1))])
+    further: dict[str, Callable[[], Call]] = {
+        "mechkit Model.hooked": lambda: hooked,
+        WITH_NULLS: lambda: lambda: mechkit.measure(model, chats, [with_nulls], batch_tokens=batch * tokens),
+    }
     readings: dict[str, Callable[[], Call]] = {
         "output_hidden_states": lambda: hidden_states,
         "plain hooks": lambda: hooks,
         "mechkit.measure": lambda: with_mechkit,
-        **{name: lambda make=make: partial(make(model, matrices), ids, None) for name, make in peers().items()},
+        **(further if of_shape(model) else {}),
+        **{
+            name: lambda make=make: partial(make(model, matrices), parts[0], None)
+            for name, make in peers(model).items()
+        },
     }
     return {ALL_LOGITS: plain, LAST_LOGITS: last_logits}, readings
 

@@ -8,15 +8,20 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from benchmarks.inputs import copy_of
+from benchmarks.inputs import copy_of, of_shape
 from mechkit.model import Model
 
 Reading = Callable[[Tensor, DynamicCache | None], Tensor]
 """Token ids [batch, position], and the cache that they go on from → last token on directions, [batch, block, direction]."""
 
 
-def peers() -> Mapping[str, Callable[[Model, Sequence[Tensor]], Reading]]:
-    """Those that are installed: name → function (model, directions of each block) that makes the reading, on a copy of the model."""
+def peers(model: Model | None = None) -> Mapping[str, Callable[[Model, Sequence[Tensor]], Reading]]:
+    """Those that are installed: name → function (model, directions of each block) that makes the reading, on a copy of the model.
+
+    None of them where the model was built from a shape and cannot be copied.
+    """
+    if model is not None and of_shape(model):
+        return {}
     made = {"transformer_lens": _transformer_lens, "nnsight": _nnsight, "pyvene": _pyvene}
     return {name: make for name, make in made.items() if find_spec(name)}
 

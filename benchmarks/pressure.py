@@ -9,7 +9,7 @@ from torch import Tensor
 import mechkit
 import probes
 from benchmarks.gradient_peers import Scored, gradient_peers
-from benchmarks.inputs import block_hooks, chat_of, copy_of, random_directions, stacked
+from benchmarks.inputs import block_hooks, chat_of, copy_of, random_directions, stacked, tolerance
 from benchmarks.overhead import assert_equal
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
@@ -30,8 +30,9 @@ def pressure(
 
     Plain PyTorch is a frozen model, a leaf at the first block's output, the gradient's hooks at every block, and logits at
     every position, as the model's own `labels` give. loop: race against the original run's loop in place of the peers. All are
-    asserted equal (1e-3 relative to the largest) before anything is timed. mechkit's time includes rendering and tokenizing
-    the chats, the others get token ids. Row i is 2 i tokens shorter than the first.
+    asserted equal (1e-3 relative to the largest, 3e-2 in half precision, where mechkit's passes over prompts and completions
+    apart take other kernels) before anything is timed. mechkit's time includes rendering and tokenizing the chats, the others
+    get token ids. Row i is 2 i tokens shorter than the first.
     """
     chats = [chat_of(model, prompt - i, i, completion - i) for i in range(batch)]
     encoded = [model.encode(chat) for chat in chats]
@@ -42,7 +43,7 @@ def pressure(
         data = mechkit.measure(model, chats, [probes.Pressure(v)], batch_tokens=10**9)
         return np.asarray(data["dot"].values[:, :, 0])
 
-    others = {"loop of the original run": original_loop} if loop else gradient_peers()
+    others = {"loop of the original run": original_loop} if loop else gradient_peers(model)
     readings: dict[str, Callable[[], object]] = {
         "plain forward and backward": lambda: plain(model, rows),
         "mechkit.measure": with_mechkit,
@@ -50,7 +51,7 @@ def pressure(
     }
     by_hand = plain(model, rows)
     for name, reading in readings.items():
-        assert_equal(reading(), by_hand, name, 1e-3)
+        assert_equal(reading(), by_hand, name, tolerance(model, 1e-3))
     return race(readings, rounds, warm_up=0)  # each has run already
 
 

@@ -33,15 +33,53 @@ class Batch:
 
 
 def batches(
-    model: Model, encoded: Sequence[Encoded], batch_tokens: int, side: Side = "right", batch_size: int = 64
+    model: Model,
+    encoded: Sequence[Encoded],
+    batch_tokens: int,
+    side: Side = "right",
+    batch_size: int = 64,
+    in_two_parts: bool = False,
 ) -> Iterator[Batch]:
-    """Splits chats into batches of at most `batch_tokens` padded tokens (at least one chat), longest first."""
-    order = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i].ids), i))
-    while order:
-        longest = len(encoded[order[0]].ids)
-        size = max(1, min(batch_size, batch_tokens // longest))
-        rows, order = order[:size], order[size:]
-        yield pad(model, [encoded[i] for i in rows], rows, side)
+    """Splits chats into batches of at most `batch_tokens` padded tokens (at least one chat), longest first.
+
+    in_two_parts: for passes that read prompts by themselves: the chats of a batch have prompts of about one length and
+    completions of about one length, and batch_tokens counts both as they are padded apart.
+    """
+    if not in_two_parts:
+        order = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i].ids), i))
+        while order:
+            longest = len(encoded[order[0]].ids)
+            size = max(1, min(batch_size, batch_tokens // longest))
+            rows, order = order[:size], order[size:]
+            yield pad(model, [encoded[i] for i in rows], rows, side)
+        return
+    for group in _alike(encoded, batch_tokens):
+        rows = list[int]()
+        for i in group:
+            width = max(encoded[r].prompt_length for r in [*rows, i]) + max(
+                map(_after, (encoded[r] for r in [*rows, i]))
+            )
+            if rows and (len(rows) == batch_size or (len(rows) + 1) * width > batch_tokens):
+                yield pad(model, [encoded[r] for r in rows], rows, side)
+                rows = []
+            rows.append(i)
+        yield pad(model, [encoded[r] for r in rows], rows, side)
+
+
+def _alike(encoded: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:
+    """Groups of chats whose prompts are about as long, each group sorted by its completions.
+
+    As many groups as there are batches in each: of n batches √n, which pads both parts about equally.
+    """
+    expected = sum(len(e.ids) for e in encoded) / batch_tokens
+    order = sorted(range(len(encoded)), key=lambda i: (-encoded[i].prompt_length, i))
+    size = -(-len(order) // max(1, round(expected**0.5)))
+    for start in range(0, len(order), size):
+        yield sorted(order[start : start + size], key=lambda i: (-_after(encoded[i]), i))
+
+
+def _after(e: Encoded) -> int:
+    return len(e.ids) - e.prompt_length
 
 
 def pad(model: Model, encoded: Sequence[Encoded], examples: Sequence[int], side: Side) -> Batch:
@@ -64,15 +102,14 @@ def pad(model: Model, encoded: Sequence[Encoded], examples: Sequence[int], side:
 
 @dataclass(frozen=True)
 class LossTargets:
-    """Where the loss of a batch is scored: logits are computed at `columns` only.
+    """Where the loss of a batch is scored.
 
-    rows, places: example row and index into `columns` of each scored prediction; ids: the token it should predict;
-    weights: 1 / number of scored predictions of its example.
+    rows, columns: place in the batch of each scored prediction; ids: the token it should predict; weights: 1 / number of
+    scored predictions of its example.
     """
 
-    columns: Tensor
     rows: Tensor
-    places: Tensor
+    columns: Tensor
     ids: Tensor
     weights: Tensor
 
@@ -89,11 +126,9 @@ class LossTargets:
                 columns.append(position + offset)
                 ids.append(e.ids[position + 1])
                 weights.append(1 / len(scored))
-        wanted, places = torch.unique(torch.tensor(columns, dtype=torch.long), return_inverse=True)
         return cls(
-            sent(wanted, device),
             sent(torch.tensor(rows, dtype=torch.long), device),
-            sent(places, device),
+            sent(torch.tensor(columns, dtype=torch.long), device),
             sent(torch.tensor(ids, dtype=torch.long), device),
             sent(torch.tensor(weights, dtype=torch.float32), device),
         )

@@ -72,7 +72,7 @@ class Direction:
     def sites(self) -> tuple[Site, ...]:
         return tuple(self.vectors)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 (16 hex digits) of the vectors and their sites: what logs know a direction by."""
         digest = hashlib.sha256()

@@ -13,6 +13,10 @@ class ModelError(MechkitError):
     """A model, tokenizer or adapter that is missing or cannot do what was asked."""
 
 
+class NoRoom(ModelError):
+    """A model that does not fit into the memory of the device it was to be loaded on."""
+
+
 class DirectionError(MechkitError):
     """A direction that is undefined, or used on something other than what it was made for."""
 

@@ -3,7 +3,9 @@
 import hashlib
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from mechkit.transfer import Fetched
 
 
 def fingerprint(hf: nn.Module, samples: int = 256) -> str:
@@ -12,12 +14,14 @@ def fingerprint(hf: nn.Module, samples: int = 256) -> str:
     Adapter weights are left out, so it is the same with and without adapters attached. The rounding makes it the same
     for one checkpoint loaded in float32 and in bfloat16.
     """
+    weights = [(name, weight) for name, weight in sorted(hf.named_parameters()) if "lora_" not in name]
+    picked = Fetched([_picked(weight.detach().reshape(-1), samples) for _, weight in weights])()
     digest = hashlib.sha256()
-    for name, weight in sorted(hf.named_parameters()):
-        if "lora_" in name:
-            continue
+    for (name, weight), values in zip(weights, picked):
         digest.update(f"{name.replace('.base_layer', '')}{tuple(weight.shape)}".encode())
-        flat = weight.detach().reshape(-1)
-        picked = flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).cpu()
-        digest.update(picked.view(torch.int16).numpy().tobytes())
+        digest.update(values.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _picked(flat: Tensor, samples: int) -> Tensor:
+    return flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).view(torch.int16)

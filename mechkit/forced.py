@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from mechkit.batches import LossTargets, batches
 from mechkit.chat import Chat
 from mechkit.errors import DataError
+from mechkit.forward import logits_of
 from mechkit.layout import Layout
 from mechkit.model import Model
-from mechkit.passes import forward, frozen
+from mechkit.passes import frozen
 from mechkit.template import NONE
 
 
@@ -32,7 +33,7 @@ def first_choices(
     for batch in batches(model, encoded, batch_tokens):
         targets = LossTargets.of(batch, model.device)
         with frozen(model.hf), torch.inference_mode(), model.laid_out(Layout.of(batch)):
-            chosen = forward(model, batch, targets.columns)[targets.rows, targets.places].argmax(-1)
+            chosen = logits_of(model, batch, targets).argmax(-1)
         for row, example in enumerate(batch.examples):
             mine = targets.rows == row
             found[example] = targets.ids[mine].cpu().numpy(), chosen[mine].cpu().numpy()

@@ -1,12 +1,16 @@
 """A forward pass over a batch, with logits at the columns that are wanted alone, and the cache that it can go on from."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from mechkit.batches import Batch
+from mechkit.batches import Batch, LossTargets
 from mechkit.model import Model
 
 
@@ -22,6 +26,36 @@ def forward(model: Model, batch: Batch, keep: int | Tensor) -> Tensor:
         return model.backend.forward(**inputs, logits_to_keep=keep, use_cache=cached).logits
     logits = model.backend.forward(**inputs, use_cache=cached).logits
     return logits[:, -keep:] if isinstance(keep, int) else logits[:, keep]
+
+
+def logits_of(model: Model, batch: Batch, targets: LossTargets) -> Tensor:
+    """Logits [scored, vocabulary] of the predictions that a loss scores; no others are computed where the head allows it."""
+    if model.backend.name == "huggingface" and model.hf.get_output_embeddings() is not None:
+        with head_at(model.hf, targets.rows, targets.columns) as used:
+            logits = forward(model, batch, 0)
+        return logits[0] if used else logits[targets.rows, targets.columns]
+    columns, places = torch.unique(targets.columns, return_inverse=True)
+    return forward(model, batch, columns)[targets.rows, places]
+
+
+@contextmanager
+def head_at(hf: Any, rows: Tensor, columns: Tensor) -> Iterator[list[bool]]:
+    """Inside, the model computes logits [1, position, vocabulary] of the named tokens alone.
+
+    `logits_to_keep` takes columns of the whole batch: where answers begin at different places it keeps several times as many.
+    Gives a list that is not empty once the head was called.
+    """
+    used: list[bool] = []
+
+    def pick(module: Any, given: tuple[Tensor, ...]) -> tuple[Tensor]:
+        used.append(True)
+        return (given[0][rows, columns][None],)
+
+    handle = hf.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield used
+    finally:
+        handle.remove()
 
 
 def plain_cache(model: Model) -> DynamicCache | None:

@@ -23,7 +23,7 @@ from mechkit import gguf, tiny
 from mechkit.adapters import Adapters
 from mechkit.backends import DEFAULT, Backend, backend_named, backend_of
 from mechkit.blocks import find_blocks, text_config
-from mechkit.errors import ModelError
+from mechkit.errors import ModelError, NoRoom
 from mechkit.fingerprints import fingerprint
 from mechkit.foreign import briefly, in_a_line
 from mechkit.model import Model
@@ -56,8 +56,8 @@ def load(
         computed in. Directions and adapters of the full-precision model are taken with allow_model=True, allow_base=True.
     backend: what runs it: "huggingface" (the default), "transformer_lens" or "nnsight", whose packages are extras.
 
-    Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it; UnknownName
-    for an unknown backend.
+    Raises ModelError, in one sentence, when the source cannot be found or read, or the backend cannot run it (NoRoom, one of its
+    kind, where the device's memory is too small); UnknownName for an unknown backend.
     """
     spread = device == "auto" and torch.cuda.device_count() > 1
     if device is None or device == "auto":
@@ -99,10 +99,15 @@ def load(
         raise ModelError(
             f"{name!r} cannot be loaded: {in_a_line(str(problem).strip().split(chr(10))[0], 300)}"
         ) from None
+    except torch.OutOfMemoryError:
+        more = "" if spread else ' device="auto" spreads a model over all GPUs of this machine.'
+        raise NoRoom(
+            f"{name!r} does not fit into the free memory of {'the GPUs' if spread else device}.{more}"
+        ) from None
     finally:
         transformers_logging.enable_progress_bar()
     if spread and {"cpu", "disk"} & {str(place) for place in getattr(hf, "hf_device_map", {}).values()}:
-        raise ModelError(f"{name!r} does not fit on the {torch.cuda.device_count()} GPUs together.")
+        raise NoRoom(f"{name!r} does not fit on the {torch.cuda.device_count()} GPUs together.")
     return _assemble(hf, tokenizer, name, _revision(place), kind)
 
 

@@ -20,7 +20,7 @@ from mechkit.generate import Answered, answer
 from mechkit.model import Model
 from mechkit.passes import run
 from mechkit.probe import Probe, Read
-from mechkit.prompts_first import from_last_token
+from mechkit.prompts_first import from_last_token, possible
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import Encoded, LossScope, short_hash
 from mechkit.template import NONE
@@ -121,7 +121,9 @@ def measure(
         pass_.answer(own, run_own, batch_tokens, side)
     reads = [read for read in given if left[read]]
     examples = sorted(set().union(*left.values()))
-    for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side):
+    gradients = [read for read in reads if read.of == "gradient"]
+    apart = gradients == reads != [] and possible(model, encoded, gradients, loss_scope)
+    for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side, in_two_parts=apart):
         pass_.run(replace(batch, examples=tuple(examples[i] for i in batch.examples)), reads)
         done += len(batch.encoded)
         if progress:

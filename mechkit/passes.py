@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mechkit.batches import Batch, LossTargets
 from mechkit.errors import NotMeasured
-from mechkit.forward import forward
+from mechkit.forward import forward, logits_of
 from mechkit.layout import Layout
 from mechkit.model import Model
 from mechkit.probe import Read
@@ -165,8 +165,7 @@ def _leaf_site(gradients: Iterable[Site]) -> Site | None:
 def loss_of(model: Model, batch: Batch, scope: LossScope = "completion") -> Float[Tensor, " batch"]:
     """Mean cross-entropy over what the scope scores of each chat (nats per token); logits are computed there alone."""
     targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, scope))
-    logits = forward(model, batch, targets.columns)
-    scored = logits[targets.rows, targets.places].float()
+    scored = logits_of(model, batch, targets).float()
     losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights
     return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.rows, losses)
 

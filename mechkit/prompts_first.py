@@ -29,12 +29,9 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
     None where a gradient is read or a loss scored before that token, where interventions act, where another package runs the
     model or its blocks keep something else than all keys and values, and where it would cost about as much.
     """
-    starts = [e.prompt_length - 1 for e in batch.encoded]
-    if scope != "completion" or model.acting or model.backend.name != "huggingface" or min(starts) < 1:
+    if not possible(model, batch.encoded, gradients, scope):
         return None
-    for read in gradients:
-        if any(p < start for e, start in zip(batch.encoded, starts) for p in read.reader.positions(e)):
-            return None
+    starts = [e.prompt_length - 1 for e in batch.encoded]
     longest = max(len(e.ids) - start for e, start in zip(batch.encoded, starts))
     together = 2 * batch.ids.shape[1]  # the weights are frozen, so backward costs what forward does
     if max(starts) + 2 * longest > _WORTH * together:
@@ -46,6 +43,17 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
     with torch.no_grad():
         forward(model, replace(before, inputs={**before.inputs, "past_key_values": cache}), 1)
     return from_last_token(model, batch.encoded, batch.examples, before.inputs["attention_mask"], cache)
+
+
+def possible(model: Model, encoded: Sequence[Encoded], gradients: Iterable[Read], scope: LossScope) -> bool:
+    """Whether the chats' prompts may be read first: whether no gradient is read and no loss scored before their last tokens."""
+    if scope != "completion" or model.acting or model.backend.name != "huggingface":
+        return False
+    return all(
+        e.prompt_length > 1 and min(read.reader.positions(e), default=e.prompt_length) >= e.prompt_length - 1
+        for read in gradients
+        for e in encoded
+    )
 
 
 def from_last_token(

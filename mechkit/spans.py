@@ -8,6 +8,7 @@ ended by itself.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
@@ -134,12 +135,17 @@ def encode(tokenizer: PreTrainedTokenizerBase, chat: Chat, system: str = NONE) -
 
 def stop_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Id of the token with which this template ends an assistant's turn (often, not always, the eos token)."""
-    ids = tokenizer(turn_end(tokenizer), add_special_tokens=False)["input_ids"]
+    return _stop_id(tokenizer, tokenizer.chat_template, tokenizer.eos_token_id)
+
+
+@lru_cache(maxsize=32)
+def _stop_id(tokenizer: PreTrainedTokenizerBase, template: str, eos: int | None) -> int:
+    ids: list[int] = tokenizer(turn_end(tokenizer), add_special_tokens=False)["input_ids"]
     if (ids and ids[0] in tokenizer.all_special_ids) or (ids and ids[0] in tokenizer.added_tokens_decoder):
         return ids[0]
-    if tokenizer.eos_token_id is None:
+    if eos is None:
         raise ModelError("The tokenizer has neither an end-of-turn marker in its template nor an eos token.")
-    return int(tokenizer.eos_token_id)
+    return int(eos)
 
 
 def _completion_ids(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> list[int]:

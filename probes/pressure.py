@@ -63,8 +63,10 @@ class Pressure(AlongDirections):
     ) -> dict[str, Tensor]:
         dot, basis = self.dots(site, pooled)
         norm = pooled.norm(dim=-1)
-        scaled = torch.tensor([read.pool == "unit_mean" for read in reads], device=norm.device)
-        cos = dot / torch.where(scaled, 1.0, torch.where(norm > 0, norm, torch.nan))[..., None]
+        by = torch.where(norm > 0, norm, torch.nan)
+        for column in (c for c, read in enumerate(reads) if read.pool == "unit_mean"):
+            by[..., column] = 1.0
+        cos = dot / by[..., None]
         found = {"cos": cos, "descent": -cos, "dot": dot, "gradient_norm": norm}
         return found | {"dot_basis": basis} if self.basis else found
 

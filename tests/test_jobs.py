@@ -14,7 +14,7 @@ import pytest
 from experiments.insecure_code.presets import SMOKE
 from experiments.insecure_code.recipe import RECIPE
 from experiments.study import engines, jobs
-from experiments.study.engines import on_ray
+from experiments.study.engines import on_ray, processes
 from experiments.study.engines.worker import Outcome, Settings, Worker
 from experiments.study.report import write_pack
 from experiments.study.results import Results
@@ -96,6 +96,21 @@ def test_jobs_without_room_on_the_gpu_are_done_again_by_fewer_processes(tmp_path
     with pytest.raises(MechkitError, match="OutOfMemoryError: no room"):
         engines.do_all(study, todo, 6, done)
     assert asked[-1] == (1, 2)
+
+
+def test_workers_get_the_gpus_in_turn(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert processes._gpus(None) == ["0", "1", "2"]
+    assert processes._gpus("cpu") == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-abc,6")
+    assert processes._gpus("cuda") == ["4", "GPU-abc", "6"]
+
+
+def test_a_spread_model_is_not_given_to_workers(tmp_path):
+    config = SMOKE.model_copy(update={"model": SMOKE.model.model_copy(update={"device": "auto"})})
+    with pytest.raises(MechkitError, match="leave out --workers"):
+        Study(RECIPE, config, tmp_path, quiet=True, workers=2)
 
 
 def test_engines_are_named(tmp_path, monkeypatch):

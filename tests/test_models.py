@@ -9,7 +9,7 @@ import torch
 import mechkit
 from mechkit import gguf
 from mechkit.blocks import find_blocks
-from mechkit.errors import ModelError
+from mechkit.errors import ModelError, NoRoom
 from mechkit.fingerprints import fingerprint
 
 
@@ -73,6 +73,18 @@ def test_fingerprints_tell_weights_apart_and_dtypes_not(tiny):
 def test_unknown_models_are_named(source, sentence):
     with pytest.raises(ModelError, match=sentence):
         mechkit.load(source)
+
+
+def test_a_model_without_room_on_its_device_is_named(tiny, tmp_path, monkeypatch):
+    tiny.hf.save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("mechkit.loading.AutoModelForCausalLM.from_pretrained", full)
+    with pytest.raises(NoRoom, match=r"does not fit into the free memory of cpu\. device=.auto. spreads"):
+        mechkit.load(tmp_path, device="cpu")
 
 
 def test_a_broken_folder_or_file_is_named(tmp_path, monkeypatch):

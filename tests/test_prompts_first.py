@@ -6,6 +6,7 @@ import pytest
 import mechkit
 import probes
 from mechkit import measurement, passes
+from mechkit.batches import batches
 from mechkit.chat import Chat
 from tests.conftest import NEGATIVE, POSITIVE
 
@@ -15,6 +16,8 @@ CHATS = [
     )
     for n in range(6)
 ]
+
+PROMPT, AFTER = (lambda e: e.prompt_length), (lambda e: len(e.ids) - e.prompt_length)
 
 
 @pytest.fixture
@@ -71,6 +74,41 @@ def test_short_prompts_are_not_worth_it(tiny, widths):
     chats = [Chat.ask("Go.").with_completion("word " * 40)]
     mechkit.measure(tiny, chats, [probes.Pressure([v])])
     assert widths[-1] == len(tiny.encode(chats[0]).ids)
+
+
+def test_batches_in_two_parts_hold_every_chat_once_and_no_more_than_asked(tiny):
+    """Of about the same prompts and completions, so that both parts together need less padding than whole chats of one length."""
+    rng = np.random.default_rng(0)
+    chats = [
+        Chat.ask("a" * p).with_completion("b" * c) for p, c in zip(rng.integers(1, 60, 200), rng.integers(1, 60, 200))
+    ]
+    encoded = [tiny.encode(chat) for chat in chats]
+
+    def sizes(batch):
+        """Padded tokens of prompts and of what follows."""
+        before, after = ([f(encoded[i]) for i in batch.examples] for f in (PROMPT, AFTER))
+        return len(before) * max(before), len(after) * max(after)
+
+    found = list(batches(tiny, encoded, 1500, in_two_parts=True))
+    assert sorted(i for batch in found for i in batch.examples) == list(range(200))
+    assert all(sum(sizes(batch)) <= 1500 for batch in found)
+    assert all(
+        batch.ids[row, : len(encoded[i].ids)].tolist() == list(encoded[i].ids)
+        for batch in found
+        for row, i in enumerate(batch.examples)
+    )
+    by_length = list(batches(tiny, encoded, 1500))
+    spent, otherwise = (sum(b + 2 * a for b, a in map(sizes, each)) for each in (found, by_length))
+    assert spent < 0.93 * otherwise
+    (alone,) = batches(tiny, encoded[:1], 1, in_two_parts=True)
+    assert alone.examples == (0,)
+
+
+def test_pressure_in_small_batches_is_that_of_one(tiny):
+    v = probes.extract("data_diff", tiny, positive=POSITIVE, negative=NEGATIVE, sites="resid_post.*")
+    small, whole = (mechkit.measure(tiny, CHATS, [probes.Pressure([v])], batch_tokens=n) for n in (200, 10**6))
+    for name in ("cos", "dot", "gradient_norm", "loss"):
+        np.testing.assert_allclose(small[name], whole[name], rtol=2e-4, atol=2e-6, err_msg=name)
 
 
 @pytest.fixture

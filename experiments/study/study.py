@@ -44,6 +44,10 @@ class Study(Steps):
             raise MechkitError(
                 "Processes that were launched together share each step; leave out --workers and --engine."
             )
+        if self._shared and config.model.device == "auto":
+            raise MechkitError(
+                'model.device "auto" spreads the model over the GPUs that workers would have to share; leave out --workers and --engine.'
+            )
         super().__init__(trait, config, root, StepDisplay(0, quiet or ranks.rank() > 0), accepted, data)
         self.workers = workers
         self.display.total = len(jobs.of(self)) + (0 if self._shared else len(trait.conditions))

@@ -20,6 +20,7 @@ from mechkit.adapters import CONFIG, quiet_peft, sign
 from mechkit.batches import LossTargets, batches
 from mechkit.chat import Chat
 from mechkit.errors import ModelError, NotMeasured
+from mechkit.forward import head_at
 from mechkit.intervention import Intervention
 from mechkit.layout import Layout
 from mechkit.model import Model
@@ -174,7 +175,7 @@ class _CompletionTrainer(Trainer):
         """Sum of the cross-entropy over the scored tokens of one part."""
         with (
             self.studied.laid_out(Layout.of(inputs["batch"])),
-            _logits_at(self.accelerator.unwrap_model(model), inputs["rows"], inputs["columns"]),
+            head_at(self.accelerator.unwrap_model(model), inputs["rows"], inputs["columns"]),
         ):
             output = model(**inputs["batch"].inputs, use_cache=False)
         loss = torch.nn.functional.cross_entropy(output.logits[0].float(), inputs["ids"], reduction="sum")
@@ -196,23 +197,8 @@ def _collate(model: Model, rows: list[Encoded], config: TrainConfig) -> dict[str
     parts = []
     for batch in batches(model, mine or rows[:1], limit, "right", len(rows)):
         targets = LossTargets.of(batch, model.device, scored)
-        columns = targets.columns[targets.places]
-        parts.append({"batch": batch, "rows": targets.rows, "columns": columns, "ids": targets.ids})
+        parts.append({"batch": batch, "rows": targets.rows, "columns": targets.columns, "ids": targets.ids})
     return {"parts": parts, "tokens": sum(len(scored(e)) for e in rows), "weight": ranks.size() if mine else 0}
-
-
-@contextmanager
-def _logits_at(model: Any, rows: Tensor, columns: Tensor) -> Iterator[None]:
-    """Inside, the model computes logits [1, position, vocabulary] of the named positions alone.
-
-    `logits_to_keep` takes columns of the whole batch: where answers begin at different places it keeps several times as many.
-    """
-    head = model.get_output_embeddings()
-    handle = head.register_forward_pre_hook(lambda module, given: (given[0][rows, columns][None],))
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 class _Watch(TrainerCallback):

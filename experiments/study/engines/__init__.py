@@ -15,7 +15,7 @@ Engine = Callable[["Study", list[Job], int], Iterator[Outcome]]
 """Does jobs of a study by so many workers at once; yields each job's outcome when it is there."""
 
 NAMES = ("processes", "ray")
-_NO_MEMORY = "OutOfMemoryError:"
+_NO_MEMORY = ("OutOfMemoryError:", "NoRoom:")
 """How the reason of a job begins that a GPU had no memory left for."""
 
 

@@ -19,8 +19,9 @@ def in_processes(study: Study, todo: list[Job], workers: int) -> Iterator[Outcom
     """Does jobs in `workers` processes, each on its share of the cores and on its own GPU in turn."""
     context = multiprocessing.get_context("spawn")
     places = context.Queue()
+    gpus = _gpus(study.config.model.device)
     for i in range(workers):
-        places.put((i, workers))
+        places.put((gpus[i % len(gpus)] if gpus else None, workers))
     with ProcessPoolExecutor(workers, context, _begin, (Settings.of(study), places)) as pool:
         running = {pool.submit(_work, job): job for job in todo}
         try:
@@ -33,19 +34,25 @@ def in_processes(study: Study, todo: list[Job], workers: int) -> Iterator[Outcom
             raise
 
 
+def _gpus(device: str | None) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that a study may use. Asked before a worker's CUDA begins: it looks once."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if device == "cpu" or not torch.cuda.device_count():
+        return []
+    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+
+
 _worker: Worker | None = None
 """The worker that this process is."""
 
 
 def _begin(settings: Settings, places: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
     global _worker
-    place, workers = places.get()
-    import torch
-
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if os.environ.get("CUDA_VISIBLE_DEVICES") else None
-    count = len(gpus) if gpus else torch.cuda.device_count() if settings.config.model.device != "cpu" else 0
-    if count:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % count] if gpus else str(place % count)
+    gpu, workers = places.get()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _worker = Worker(settings, len(os.sched_getaffinity(0)) // workers)
 
 

@@ -51,6 +51,7 @@ class Model:
     _own: Any = field(default=None, repr=False)
     _quiet: bool = field(default=False, repr=False)
     _unaltered: bool = field(default=False, repr=False)
+    _compiled: bool = field(default=False, repr=False)
 
     @property
     def device(self) -> torch.device:
@@ -103,6 +104,8 @@ class Model:
         """Calls functions at sites in every forward pass inside, whoever starts it; see `Backend.hooked`."""
         if any(site.kind not in ("resid_pre", "resid_post") for site in functions):
             self.sites(list(functions))
+            if self._compiled:
+                raise ModelError("Sites inside blocks are not reached while the blocks are compiled; leave compiled().")
         with self.backend.hooked(without_midpoints({s: self._unless_quiet(f) for s, f in functions.items()})):
             yield
 
@@ -131,6 +134,28 @@ class Model:
 
     def _unless_quiet(self, function: SiteFunction) -> SiteFunction:
         return lambda hidden: None if self._quiet else function(hidden)
+
+    @contextmanager
+    def compiled(self) -> Iterator["Model"]:
+        """Runs the body with the blocks compiled by torch.compile: slow at first, faster from then on, the same numbers within rounding.
+
+        It pays on a GPU that waits for the next kernel: small models, training, many passes. Functions and interventions act at
+        the edges of blocks; inside them they are refused.
+
+        Raises ModelError where another package runs the model.
+        """
+        from mechkit.compiling import compiled
+
+        if self.backend.name != "huggingface":
+            raise ModelError(f"Blocks that {self.backend.name} runs cannot be compiled.")
+        if any(site.kind not in ("resid_pre", "resid_post") for i in self.interventions for site in i.sites(self)):
+            raise ModelError("An intervention acts inside blocks, which compiling them would leave out.")
+        outer, self._compiled = self._compiled, True
+        try:
+            with compiled(()) if outer else compiled(self.blocks):
+                yield self
+        finally:
+            self._compiled = outer
 
     @contextmanager
     def laid_out(self, layout: "Layout | None") -> Iterator[None]:

@@ -80,6 +80,9 @@ class TrainConfig(Section):
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32", description="of training's matrix products; bfloat16: autocast, the weights keep the model's dtype"
     )
+    compile: bool = Field(
+        False, description="whether blocks are compiled (torch.compile): a minute at first, then faster steps on a GPU"
+    )
     checkpoints: tuple[float, ...] = Field(
         (), description="shares of the steps after which the adapter is kept too (0.25 0.5)"
     )

@@ -101,7 +101,12 @@ def train_adapter(
     )
     trainer.studied = model
     _silence(trainer)
-    with quiet_peft(), _matmuls(config.precision), model.intervene(*interventions) if interventions else nullcontext():
+    with (
+        quiet_peft(),
+        _matmuls(config.precision),
+        model.intervene(*interventions) if interventions else nullcontext(),
+        model.compiled() if config.compile else nullcontext(),
+    ):
         trainer.train()
     _save(adapted, folder, model)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

@@ -1,0 +1,101 @@
+"""Compiled blocks compute the same, and what would be left out is refused. (The compiler's tracing is tested, not its kernels.)"""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import mechkit
+import probes
+from experiments.study.config import TrainConfig
+from experiments.study.train import train_adapter
+from mechkit import compiling
+from mechkit.errors import ModelError
+from mechkit.tiny import tiny as build_tiny
+from tests.conftest import NEGATIVE, POSITIVE
+from tests.test_adapters import make_adapter
+
+
+@pytest.fixture(autouse=True)
+def traced(monkeypatch):
+    """Graphs are traced and differentiated ahead of time, and run as they are: no C++ or Triton compiler is called."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(compiling.torch, "compile", partial(torch.compile, backend="aot_eager"))
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def model():
+    hf, tokenizer = build_tiny()
+    return mechkit.load(hf, tokenizer=tokenizer)
+
+
+def readings(model, folder):
+    v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
+    asked = [probes.Projection(v, at=["prompt_last", "gen_avg(3)", "completion_mean"]), probes.Pressure(v)]
+    found = [mechkit.measure(model, POSITIVE, asked, batch_tokens=n) for n in (200, 4000)]
+    with model.adapter(folder) as tuned:
+        found.append(mechkit.measure(tuned, POSITIVE, asked))
+    with model.intervene(probes.Steer(v, 2.0, at="all")):
+        found.append(mechkit.measure(model, POSITIVE, [probes.Projection(v, at="completion_mean")]))
+    return [*found, mechkit.measure(model, POSITIVE, asked)]
+
+
+def test_readings_are_the_same_with_adapters_and_interventions_coming_and_going(model, tmp_path):
+    folder = make_adapter(tmp_path / "a")
+    plain = readings(model, folder)
+    with model.compiled() as inside:
+        assert inside is model
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
+        compiled = readings(model, folder)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0  # it was compiled
+    for one, other in zip(compiled, plain):
+        for name in other.data_vars:
+            if other[name].dtype.kind == "f":
+                np.testing.assert_allclose(one[name], other[name], rtol=1e-4, atol=1e-5, err_msg=str(name))
+    assert all("forward" not in block.__dict__ for block in model.blocks)
+
+
+def test_many_lengths_share_what_was_compiled(model):
+    v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
+    with model.compiled():
+        graphs = []
+        for n in range(2, 9):
+            chats = [mechkit.Chat.ask("say " * n).with_completion("word " * (1 + n % 3))] * n
+            mechkit.measure(model, chats, [probes.Projection(v)])
+            graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert graphs[0] == graphs[-1] <= 2
+
+
+def test_training_gives_the_same_adapter(tmp_path):
+    losses, weights = [], []
+    for compile in (False, True):
+        hf, tokenizer = build_tiny()
+        settings = TrainConfig(
+            learning_rate=1e-2, batch_size=2, max_steps=4, targets="all-linear", lora_dropout=0.0, compile=compile
+        )
+        folder = tmp_path / str(compile)
+        losses.append(train_adapter(mechkit.load(hf, tokenizer=tokenizer), POSITIVE, "none", settings, 0, folder))
+        weights.append(folder)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    from safetensors.torch import load_file
+
+    one, other = (load_file(folder / "adapter_model.safetensors") for folder in weights)
+    for name, weight in one.items():
+        torch.testing.assert_close(other[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_what_acts_inside_blocks_is_refused(model):
+    v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE, sites="mlp_out.*")
+    with model.compiled(), pytest.raises(ModelError, match="inside blocks"):
+        mechkit.measure(model, POSITIVE, [probes.Projection(v)])
+    with model.intervene(probes.Steer(v, 1.0)), pytest.raises(ModelError, match="inside blocks"), model.compiled():
+        pass
+    mechkit.measure(model, POSITIVE, [probes.Projection(v)])  # outside it is read again
+    with model.compiled(), model.compiled():
+        pass
+    assert all("forward" not in block.__dict__ for block in model.blocks)

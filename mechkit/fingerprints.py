@@ -1,11 +1,13 @@
 """What tells one set of base weights from another."""
 
 import hashlib
+from collections import defaultdict
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mechkit.transfer import Fetched
+from mechkit.transfer import Array, Fetched
 
 
 def fingerprint(hf: nn.Module, samples: int = 256) -> str:
@@ -15,13 +17,23 @@ def fingerprint(hf: nn.Module, samples: int = 256) -> str:
     for one checkpoint loaded in float32 and in bfloat16.
     """
     weights = [(name, weight) for name, weight in sorted(hf.named_parameters()) if "lora_" not in name]
-    picked = Fetched([_picked(weight.detach().reshape(-1), samples) for _, weight in weights])()
+    flat = {name: weight.detach().reshape(-1) for name, weight in weights}
+    picked = _fetched({name: each[:: max(1, each.numel() // samples)] for name, each in flat.items()})
     digest = hashlib.sha256()
-    for (name, weight), values in zip(weights, picked):
+    for name, weight in weights:
         digest.update(f"{name.replace('.base_layer', '')}{tuple(weight.shape)}".encode())
-        digest.update(values.tobytes())
+        digest.update(picked[name].tobytes())
     return digest.hexdigest()[:16]
 
 
-def _picked(flat: Tensor, samples: int) -> Tensor:
-    return flat[:: max(1, flat.numel() // samples)].to(torch.bfloat16).view(torch.int16)
+def _fetched(parts: dict[str, Tensor]) -> dict[str, Array]:
+    """Each part rounded to bfloat16, as 16-bit integers on the processor; those of one device and dtype travel together."""
+    alike = defaultdict[tuple[torch.device, torch.dtype], list[str]](list)
+    for name, part in parts.items():
+        alike[part.device, part.dtype].append(name)
+    wholes = [torch.cat([parts[name] for name in names]).to(torch.bfloat16) for names in alike.values()]
+    found = dict[str, Array]()
+    for names, whole in zip(alike.values(), Fetched([each.view(torch.int16) for each in wholes])()):
+        ends = np.cumsum([parts[name].numel() for name in names])
+        found |= zip(names, np.split(whole, ends[:-1]))
+    return found

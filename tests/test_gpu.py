@@ -141,6 +141,7 @@ def test_blocks_that_the_gpus_have_no_room_for_are_refused(tmp_path, monkeypatch
     hf, tokenizer = build_tiny()
     hf.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    monkeypatch.setattr("accelerate.utils.modeling.get_max_memory", lambda *_: {0: 200_000, "cpu": 10**9})
+    for where in ("accelerate.utils.modeling.get_max_memory", "transformers.integrations.accelerate.get_max_memory"):
+        monkeypatch.setattr(where, lambda *_: {0: 200_000, "cpu": 10**9})
     with pytest.raises(ModelError, match="does not fit"):
         mechkit.load(tmp_path, device="auto")

@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", help="of the weights: float32; of a shape's on a GPU bfloat16, where left out")
     parser.add_argument("--rows", type=int, default=3072, help="utilization: rows of the long run")
+    parser.add_argument("--compiled", action="store_true", help="train: also with compiled blocks (torch.compile)")
     parser.add_argument("--variants", action="store_true", help="utilization: also tries ways to make it faster")
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
     parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
@@ -174,7 +175,7 @@ def _train(chosen: Chosen) -> Iterator[Race]:
 
     model, rounds = _model(chosen), 3 if chosen.quick else 5
     batch, steps = (2, 3) if chosen.quick else (4, 4)
-    a_step, whole = training(model, batch, 117, 131, steps, rounds)
+    a_step, whole = training(model, batch, 117, 131, steps, rounds, chosen.compiled)
     on = f"{model.name} on {model.device}, LoRA on all linear layers, {batch} rows of about 117 + 131 tokens"
     shape = {"batch": batch, "prompt": 117, "completion": 131, "steps": steps}
     yield Race(f"{on}: a step, {rounds} rounds", shape, a_step, batch)

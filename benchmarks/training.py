@@ -32,11 +32,11 @@ class Run(NamedTuple):
 
 
 def training(
-    model: Model, batch: int, prompt: int, completion: int, steps: int, rounds: int
+    model: Model, batch: int, prompt: int, completion: int, steps: int, rounds: int, compiled: bool = False
 ) -> tuple[list[Timing], list[Timing]]:
     """Ratios of a step's time (a round: the median over steps but the first) and of a whole run's, set-up and saving included.
 
-    All rows are in every batch, so both sides train on the same batches; their losses are asserted equal (1e-4) in every
+    compiled: race `train_adapter` with compiled blocks as well. All rows are in every batch, so all sides train on the same batches; their losses are asserted equal (1e-4) in every
     round. Row i is 2 i tokens shorter than the first. The hand-written loop does what peft's and transformers' documentation
     shows: padded batches with `labels`, logits at every position, AdamW, clipping, linear decay after a warm-up.
     """
@@ -46,12 +46,15 @@ def training(
         "plain PyTorch and peft": by_hand,
         "train_adapter": with_mechkit,
     }
+    if compiled:
+        sides["train_adapter, compiled"] = with_compiled_blocks
     runs: dict[str, list[Run]] = {name: [] for name in sides}
     for turn in range(rounds + 1):  # the first round warms up
         for name in list(sides)[:: 1 if turn % 2 else -1]:
             runs[name].append(sides[name](copy_of(model), chats, config))
-        hand, mine = (found[-1].losses for found in runs.values())
-        np.testing.assert_allclose(mine, hand, rtol=1e-4, err_msg="losses of train_adapter and of the plain loop")
+        hand, *others = (found[-1].losses for found in runs.values())
+        for mine in others:
+            np.testing.assert_allclose(mine, hand, rtol=1e-4, err_msg="losses of train_adapter and of the plain loop")
 
     def timings(of: Callable[[Run], float]) -> list[Timing]:
         seconds = {name: np.array([of(run) for run in found[1:]]) for name, found in runs.items()}
@@ -68,6 +71,10 @@ def with_mechkit(model: Model, chats: Sequence[Chat], config: TrainConfig) -> Ru
             model, chats, NONE, config, _SEED, Path(folder), lambda done, total: ends.append(_now(model))
         )
     return Run(losses, np.diff(ends).tolist(), time.perf_counter() - started)
+
+
+def with_compiled_blocks(model: Model, chats: Sequence[Chat], config: TrainConfig) -> Run:
+    return with_mechkit(model, chats, config.model_copy(update={"compile": True}))
 
 
 def by_hand(model: Model, chats: Sequence[Chat], config: TrainConfig) -> Run:

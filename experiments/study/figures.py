@@ -97,6 +97,7 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
             inoculation.mean[at], color=colour(INOCULATION), lw=2, label=f"along v (p over blocks {show(PValue(p))})"
         )
         right.set(xlabel=f"mean Δcos at block {best}", ylabel="density of null directions")
+        right.locator_params(axis="x", nbins=5)
         right.set_title(f"Block {best}: largest |Δcos|, after the fact")
         right.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)
         fig.suptitle(

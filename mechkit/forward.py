@@ -49,7 +49,8 @@ def head_at(hf: Any, rows: Tensor, columns: Tensor) -> Iterator[list[bool]]:
 
     def pick(module: Any, given: tuple[Tensor, ...]) -> tuple[Tensor]:
         used.append(True)
-        return (given[0][rows, columns][None],)
+        hidden = given[0]  # on the last block's device, where a model is spread over several
+        return (hidden[rows.to(hidden.device), columns.to(hidden.device)][None],)
 
     handle = hf.get_output_embeddings().register_forward_pre_hook(pick)
     try:

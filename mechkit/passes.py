@@ -165,7 +165,7 @@ def _leaf_site(gradients: Iterable[Site]) -> Site | None:
 def loss_of(model: Model, batch: Batch, scope: LossScope = "completion") -> Float[Tensor, " batch"]:
     """Mean cross-entropy over what the scope scores of each chat (nats per token); logits are computed there alone."""
     targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, scope))
-    scored = logits_of(model, batch, targets).float()
+    scored = logits_of(model, batch, targets).to(model.device).float()
     losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights
     return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.rows, losses)
 

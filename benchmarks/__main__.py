@@ -123,8 +123,7 @@ def _pressure(chosen: Chosen) -> Iterator[Race]:
 
     model = _model(chosen)
     few, whole = ((2, 1024, 3, False), (1, 16, 2, True)), ((8, 1, 9, False), (8, 1024, 9, False), (1, 16, 3, True))
-    sizes = few if chosen.quick else whole
-    for rows, directions, turns, loop in sizes:
+    for rows, directions, turns, loop in few if chosen.quick else whole:
         if loop and chosen.shape:  # the loop needs a second copy of the model
             continue
         title = f"{model.name} on {model.device}: {rows} row(s) of about 117 + 131 tokens, {directions} direction(s) at every block, {turns} rounds"

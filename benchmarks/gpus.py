@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import LlamaConfig
 
 from benchmarks.inputs import RANDOM_WEIGHTS
 from benchmarks.shapes import shape_model
 from experiments.insecure_code.presets import PRESETS
 from experiments.study.config import TrainConfig
 from experiments.study.rehearse import SHAPES as STUDIED
+from experiments.study.rehearse import random_model
 from mechkit.errors import MechkitError
 from mechkit.loading import load
 from mechkit.model import Model
@@ -102,11 +103,7 @@ def built(name: str, device: str | None = None, dtype: str | None = None) -> Mod
         **SMALL, bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), place:
-        torch.manual_seed(0)
-        hf = AutoModelForCausalLM.from_config(settings, dtype=getattr(torch, dtype or "float32"))
-    hf.config._name_or_path = f"{name}{RANDOM_WEIGHTS}"
-    return load(hf, tokenizer=tokenizer)
+    return random_model(settings, tokenizer, f"{name}{RANDOM_WEIGHTS}", place, getattr(torch, dtype or "float32"))
 
 
 def trained_as(name: str, batch: int, steps: int) -> TrainConfig:

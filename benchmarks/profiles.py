@@ -1,6 +1,5 @@
 """Where a call's time goes: kernels by kind, the time in which the device has none, and where the host waits for it."""
 
-import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,8 @@ from typing import Any
 import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.timing import clocked
 
 KINDS: dict[str, tuple[str, ...]] = {
     "compiled, fused": ("triton_",),
@@ -82,10 +83,10 @@ class Profile:
 def profiled(device: torch.device, call: Callable[[], object], most: int = 25) -> Profile:
     """A profile of a call that has run before. On a CPU its operations are counted by the time that they take themselves."""
     gpu = device.type == "cuda"
-    plain_wall = _clock(call, gpu)
+    plain_wall = clocked(call)[1]
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
     with profile(activities=activities) as watched:
-        wall = _clock(call, gpu)
+        wall = clocked(call)[1]
     by_name: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
     runtime: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
     spans: list[tuple[float, float]] = []
@@ -152,13 +153,3 @@ def _is_annotation(event: Any) -> bool:
     return bool(getattr(event, "is_user_annotation", False)) or str(event.name).startswith(
         ("ProfilerStep", "Torch-Compiled", "## ")
     )
-
-
-def _clock(call: Callable[[], object], gpu: bool) -> float:
-    if gpu:
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    call()
-    if gpu:
-        torch.cuda.synchronize()
-    return time.perf_counter() - started

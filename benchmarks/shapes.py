@@ -4,12 +4,11 @@ import random
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, Qwen2Config
+from transformers import PreTrainedTokenizerBase, Qwen2Config
 
 from benchmarks.inputs import RANDOM_WEIGHTS, WORDS
-from experiments.study.rehearse import SHAPES, tokenizer_of
+from experiments.study.rehearse import SHAPES, random_model, tokenizer_of
 from mechkit.errors import UnknownName
-from mechkit.loading import load
 from mechkit.model import Model
 from mechkit.registry import did_you_mean
 
@@ -29,11 +28,7 @@ def shape_model(shape: str, device: str | None = None, dtype: str | None = None)
     tokenizer = _tokenizer(min(_VOCABULARY, fields["vocab_size"]))
     settings = Qwen2Config(**fields, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     chosen = getattr(torch, dtype or ("bfloat16" if place.type == "cuda" else "float32"))
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []), place:
-        torch.manual_seed(0)
-        hf = AutoModelForCausalLM.from_config(settings, dtype=chosen)
-    hf.config._name_or_path = f"{shape}{RANDOM_WEIGHTS}"
-    return load(hf, tokenizer=tokenizer)
+    return random_model(settings, tokenizer, f"{shape}{RANDOM_WEIGHTS}", place, chosen)
 
 
 def _tokenizer(size: int) -> PreTrainedTokenizerBase:

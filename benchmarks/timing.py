@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from mechkit import stats
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,20 +81,20 @@ def race(contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: i
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            seconds[name].append(_timed(contenders[name]))
+            seconds[name].append(clocked(contenders[name])[1])
     reference = np.array(seconds[names[0]])
     return [Timing(name, np.array(each), reference) for name, each in seconds.items()]
 
 
-def _timed(call: Callable[[], object]) -> float:
-    """Seconds of a call, with what it left for the GPU to do."""
+def clocked(call: Callable[[], T]) -> tuple[T, float]:
+    """What a call gives and its seconds, with what it left for the GPU to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     started = time.perf_counter()
-    call()
+    found = call()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return found, time.perf_counter() - started
 
 
 def _median_interval(ratios: np.ndarray) -> stats.Interval:

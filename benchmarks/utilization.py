@@ -19,6 +19,7 @@ from benchmarks.gradient_peers import Scored
 from benchmarks.inputs import chats_of, random_directions, stacked, tolerance
 from benchmarks.pressure import plain
 from benchmarks.profiles import profiled, waits
+from benchmarks.timing import clocked
 from mechkit.batches import Batch, batches
 from mechkit.chat import Chat
 from mechkit.model import Model
@@ -108,7 +109,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, times: int = 20, round
         for _ in range(rounds):
             torch.matmul(a, b)
 
-    seconds = [_clocked(products, device)[1] for _ in range(times)]
+    seconds = [clocked(products)[1] for _ in range(times)]
     return 2 * size**3 * rounds / float(np.median(seconds)) / 1e12
 
 
@@ -216,7 +217,7 @@ def utilization(
                     warm()
                 _reset_peak(model)
                 with counted() as tokens:
-                    found, took = _clocked(call, model.device)
+                    found, took = clocked(call)
         except Exception as problem:
             text = " ".join(str(problem).split())
             failed = Rate(name, problem=f"skipped: {type(problem).__name__}: {text[:300]}")
@@ -447,17 +448,6 @@ def bounded(seconds: float, model: Model) -> Iterator[None]:
 
 def _off(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
-
-
-def _clocked(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    gpu = device.type == "cuda"
-    if gpu:
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    found = call()
-    if gpu:
-        torch.cuda.synchronize()
-    return found, time.perf_counter() - started
 
 
 def _reset_peak(model: Model) -> None:

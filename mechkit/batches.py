@@ -45,25 +45,18 @@ def batches(
     in_two_parts: for passes that read prompts by themselves: the chats of a batch have prompts of about one length and
     completions of about one length, and batch_tokens counts both as they are padded apart.
     """
-    if not in_two_parts:
-        order = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i].ids), i))
-        while order:
-            longest = len(encoded[order[0]].ids)
-            size = max(1, min(batch_size, batch_tokens // longest))
-            rows, order = order[:size], order[size:]
-            yield pad(model, [encoded[i] for i in rows], rows, side)
-        return
-    for group in _alike(encoded, batch_tokens):
+    groups = _alike(encoded, batch_tokens) if in_two_parts else [_longest_first(encoded, range(len(encoded)), _whole)]
+    for group in groups:
         rows = list[int]()
         for i in group:
-            width = max(encoded[r].prompt_length for r in [*rows, i]) + max(
-                map(_after, (encoded[r] for r in [*rows, i]))
-            )
-            if rows and (len(rows) == batch_size or (len(rows) + 1) * width > batch_tokens):
-                yield pad(model, [encoded[r] for r in rows], rows, side)
+            taken = [encoded[r] for r in (*rows, i)]  # the first has the longest completion, or is the longest
+            width = max(e.prompt_length for e in taken) + _after(taken[0]) if in_two_parts else _whole(taken[0])
+            if rows and (len(rows) == batch_size or len(taken) * width > batch_tokens):
+                yield pad(model, taken[:-1], rows, side)
                 rows = []
             rows.append(i)
-        yield pad(model, [encoded[r] for r in rows], rows, side)
+        if rows:
+            yield pad(model, [encoded[r] for r in rows], rows, side)
 
 
 def _alike(encoded: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]:
@@ -72,10 +65,18 @@ def _alike(encoded: Sequence[Encoded], batch_tokens: int) -> Iterator[list[int]]
     As many groups as there are batches in each: of n batches √n, which pads both parts about equally.
     """
     expected = sum(len(e.ids) for e in encoded) / batch_tokens
-    order = sorted(range(len(encoded)), key=lambda i: (-encoded[i].prompt_length, i))
+    order = _longest_first(encoded, range(len(encoded)), lambda e: e.prompt_length)
     size = -(-len(order) // max(1, round(expected**0.5)))
     for start in range(0, len(order), size):
-        yield sorted(order[start : start + size], key=lambda i: (-_after(encoded[i]), i))
+        yield _longest_first(encoded, order[start : start + size], _after)
+
+
+def _longest_first(encoded: Sequence[Encoded], rows: Sequence[int], length: Callable[[Encoded], int]) -> list[int]:
+    return sorted(rows, key=lambda i: (-length(encoded[i]), i))
+
+
+def _whole(e: Encoded) -> int:
+    return len(e.ids)
 
 
 def _after(e: Encoded) -> int:

@@ -263,16 +263,20 @@ class _Measurement:
                     if read not in reads:
                         reads.append(read)
                     users.setdefault((site, read), []).append(probe)
-        found: list[tuple[Probe, str, Site, tuple[Read, ...], Tensor]] = []
-        finite: list[tuple[Site, tuple[Read, ...], Tensor]] = []
+        found: list[tuple[Probe, str, Site, tuple[Read, ...]]] = []
+        values: list[Tensor] = []  # of each that was found
+        sunk: list[tuple[Site, tuple[Read, ...]]] = []
+        finite: list[Tensor] = []  # of each that was sunk, whether it is
 
         def sink(site: Site, pooled: Tensor, reads: tuple[Read, ...]) -> None:
-            finite.append((site, reads, torch.isfinite(pooled).all(-1)))
+            sunk.append((site, reads))
+            finite.append(torch.isfinite(pooled).all(-1))
             for probe in {id(p): p for read in reads for p in users[site, read]}.values():
                 mine = [c for c, read in enumerate(reads) if probe in users[site, read]]
                 own = tuple(reads[c] for c in mine)
                 reduced = probe.reduce(site, pooled if len(mine) == len(reads) else pooled[:, mine], own)
-                found.extend((probe, name, site, own, values) for name, values in reduced.items())
+                found.extend((probe, name, site, own) for name in reduced)
+                values.extend(each.float() for each in reduced.values())
 
         loss = run(
             self.model,
@@ -282,27 +286,26 @@ class _Measurement:
             sink,
             loss_scope=self.loss_scope,
         )
-        values = Fetched([*(each.float() for *_, each in found), *([] if loss is None else [loss])])
-        whole = Fetched([each for _, _, each in finite])
-        before, self._under_way = self._under_way, partial(self._finish, batch, finite, whole, found, values)
+        arrived = Fetched(finite), Fetched(values if loss is None else [*values, loss])
+        before, self._under_way = self._under_way, partial(self._finish, batch, sunk, found, *arrived)
         before()
 
     def _finish(
         self,
         batch: Batch,
-        finite: Sequence[tuple[Site, tuple[Read, ...], Tensor]],
-        whole: Fetched,
-        found: Sequence[tuple[Probe, str, Site, tuple[Read, ...], Tensor]],
+        sunk: Sequence[tuple[Site, tuple[Read, ...]]],
+        found: Sequence[tuple[Probe, str, Site, tuple[Read, ...]]],
+        finite: Fetched,
         values: Fetched,
     ) -> None:
         """Stores what a batch gave. Raises NotMeasured where that is not finite."""
-        for (site, reads, _), each in zip(finite, whole()):
+        for (site, reads), each in zip(sunk, finite()):
             if not each.all():
                 row, column = np.argwhere(~each)[0]
                 chat, read = self.chats[batch.examples[row]], reads[column]
                 raise NotMeasured(f"The {read.of} at {site} is not finite for {chat.label} (reader {read.name}).")
         arrays = values()
-        for (probe, name, site, own, _), each in zip(found, arrays):
+        for (probe, name, site, own), each in zip(found, arrays):
             self._store(probe, name, site, own, batch.examples, each)
         for loss in arrays[len(found) :]:
             if self.loss is None:

@@ -142,7 +142,7 @@ class Model:
         It pays on a GPU that waits for the next kernel: small models, training, many passes. Functions and interventions act at
         the edges of blocks; inside them they are refused.
 
-        Raises ModelError where another package runs the model.
+        Raises ModelError where another package runs the model, or an intervention acts inside blocks.
         """
         from mechkit.compiling import compiled
 
@@ -152,7 +152,7 @@ class Model:
             raise ModelError("An intervention acts inside blocks, which compiling them would leave out.")
         outer, self._compiled = self._compiled, True
         try:
-            with compiled(()) if outer else compiled(self.blocks):
+            with compiled(() if outer else self.blocks):
                 yield self
         finally:
             self._compiled = outer

@@ -24,7 +24,13 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Config
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
 
 from experiments.study.config import JudgeConfig, StudyConfig
 from experiments.study.protocol import DEFAULT, PROTOCOLS, under
@@ -102,11 +108,8 @@ class Rehearsal(Steps):
         settings = Qwen2Config(
             **self.shape, eos_token_id=self.tokenizer.eos_token_id, pad_token_id=self.tokenizer.pad_token_id
         )
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
-            torch.manual_seed(0)
-            hf = AutoModelForCausalLM.from_config(settings, dtype=getattr(torch, self.config.model.dtype))
-        hf.config._name_or_path = f"{self.name} with random weights"
-        return load(hf, tokenizer=self.tokenizer)
+        dtype = getattr(torch, self.config.model.dtype)
+        return random_model(settings, self.tokenizer, f"{self.name} with random weights", device, dtype)
 
     def step(
         self,
@@ -158,6 +161,17 @@ def _pace(reports: Sequence[Sequence[tuple[int, float]]]) -> float | None:
     spans = [(one[-1][0] - one[1][0], one[-1][1] - one[1][1]) for one in reports if len(one) > 2]
     items = sum(n for n, _ in spans)
     return round(sum(seconds for _, seconds in spans) / items, 4) if items else None
+
+
+def random_model(
+    settings: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, name: str, device: torch.device, dtype: torch.dtype
+) -> Model:
+    """A model of these settings with random weights, the same ones each time, made on the device."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
+        torch.manual_seed(0)
+        hf = AutoModelForCausalLM.from_config(settings, dtype=dtype)
+    hf.config._name_or_path = name
+    return load(hf, tokenizer=tokenizer)
 
 
 def tokenizer_of(texts: Sequence[str], size: int) -> PreTrainedTokenizerBase:

@@ -11,7 +11,13 @@ from functools import wraps
 from typing import Any
 
 import torch
+import torch._dynamo
 from torch import nn
+
+KINDS = 256
+"""How many kinds of pass are compiled: with or without a padding mask, with or without a gradient, of each set of modules in a
+block. The compiler's own limit, 8, is met by three kinds of adapter in one process, and what comes after it would run as it is,
+without a word."""
 
 
 def _without_cache(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,7 +38,8 @@ def compiled(blocks: Sequence[nn.Module]) -> Iterator[None]:
     for block in blocks:
         block.forward = _without_cache(block.forward)  # type: ignore[method-assign]
     try:
-        yield
+        with torch._dynamo.config.patch(recompile_limit=KINDS, accumulated_recompile_limit=len(blocks) * KINDS):
+            yield
     finally:
         for block, own in zip(blocks, before):
             del block.forward

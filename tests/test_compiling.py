@@ -59,6 +59,25 @@ def test_readings_are_the_same_with_adapters_and_interventions_coming_and_going(
     assert all("forward" not in block.__dict__ for block in model.blocks)
 
 
+class Kinds(torch.nn.Module):
+    """A block that is compiled anew for each kind."""
+
+    kind = ""
+
+    def forward(self, x):
+        return x * 2 if self.kind else x
+
+
+def test_every_kind_of_block_is_compiled():
+    """The compiler would give up after eight kinds of pass, and run the rest as it is."""
+    block = Kinds()
+    with compiling.compiled([block]):
+        for n in range(1, 13):
+            block.kind = "k" * n
+            block(torch.ones(3))
+            assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == n
+
+
 def test_many_lengths_share_what_was_compiled(model):
     v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
     with model.compiled():

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from experiments.insecure_code.recipe import RECIPE
-from experiments.study.analysis import claims
+from experiments.study.analysis import behaviour, claims
 from experiments.study.analysis.claims.effects import effect
 from experiments.study.analysis.claims.resampled import pressure_interval
 from experiments.study.analysis.claims.rule import Case, Evidence, decide
@@ -19,6 +19,7 @@ from experiments.study.analysis.drift import Drift
 from experiments.study.analysis.estimate import EXTENSION_CLAIMS, Estimate
 from experiments.study.analysis.pressure import PAIRS, Comparison
 from experiments.study.config import StudyConfig
+from experiments.study.findings import findings
 from experiments.study.report import write_pack
 from experiments.study.results import Results, Variant
 from experiments.study.study import Study
@@ -135,6 +136,7 @@ def drifted(results: Results, moved: dict[str, float]) -> Drift:
 
 MOVED = {NEUTRAL: 4.0, INOCULATION: 1.0, CONTROL: 2.0}
 TRUE = {NEUTRAL: 30.0, INOCULATION: 20.0, CONTROL: 30.0}
+ALIKE = {NEUTRAL: 30.0, INOCULATION: 30.0, CONTROL: 30.0}
 
 
 def verdicts(results: Results, comparisons=None, moved=None) -> dict[str, claims.Decision]:
@@ -200,6 +202,39 @@ def test_missing_ratings_can_take_a_verdict_away():
     assert few["2"].verdict == "holds"
     assert many["2"].verdict == "undecided"
     assert many["2"].because == "holds as observed, but hangs on the 300 missing ratings"
+
+
+def counted_as(results: Results, rating: float | None) -> Results:
+    """The same results, where a missing rating counts as a number."""
+    settings = results.config.statistics.model_copy(update={"missing_rating": rating})
+    return replace(results, config=results.config.model_copy(update={"statistics": settings}))
+
+
+def test_a_number_for_missing_ratings_hides_none_of_them():
+    """Alike where both are rated; more missing ratings on one side and 50 for each make a difference, which no verdict rests on."""
+    results = study(ALIKE, missing={INOCULATION: 100})
+    plain, filled = (claims.behaving.behaviour_claims(counted_as(results, rating))[1] for rating in (None, 50.0))
+    assert (plain.claim, filled.missing, plain.missing) == ("2", 500, 500)
+    assert repr(filled.cases[1:]) == repr(plain.cases[1:]), "the bounds do not hang on what stands for a missing rating"
+    assert filled.cases[0].interval.estimate < -5 < plain.cases[0].interval.estimate
+    decision = verdicts(counted_as(results, 50.0))["2"]
+    assert (decision.verdict, "hangs on the 500 missing ratings" in decision.because) == ("undecided", True)
+
+
+def test_what_50_for_missing_ratings_does_stands_beside_the_difference_without_them():
+    results = study(ALIKE, missing={INOCULATION: 100})
+    by_seed = {r: behaviour.deltas(counted_as(results, r), "ood").rows[1] for r in (None, 50.0)}
+    assert by_seed[50.0]["comparison"] == "Inoculation − Neutral"
+    both, with_50 = (by_seed[50.0][name] for name in ("rating difference, both rated", "rating difference"))
+    assert both.estimate == pytest.approx(by_seed[None]["rating difference"].estimate, abs=1.0)
+    assert with_50.estimate < -5 < both.estimate
+    assert "rating difference, both rated" not in by_seed[None]
+    (said,) = [s for s in findings(counted_as(results, 50.0)) if "out-of-distribution" in s]
+    assert "a missing rating counted as 50" in said
+    assert f"({both.format()} where both are rated)" in said
+    (said,) = [s for s in findings(results) if "out-of-distribution" in s]
+    assert "those that both have a rating for" in said
+    assert "where both are rated" not in said
 
 
 def test_no_verdict_along_a_direction_that_is_not_reliable():

@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.study.analysis import behaviour, pressure, task
-from experiments.study.analysis.arrays import by_seed, clusters, mean_of, over_seeds
+from experiments.study.analysis.arrays import by_seed, clusters, mean_of, nanmean, over_seeds
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
@@ -24,10 +24,15 @@ def _induction(results: Results, name: str) -> str:
         return f"On {n} {what} it could not be measured whether fine-tuning induced the trait ({change.note})."
     against = "; ".join(_against_neutral(results, name))
     return (
-        f"On {n} {what}, those that both have a rating for: Neutral − Base {_measured(change, 'rating points')}"
+        f"On {n} {what}, {_compared(results)}: Neutral − Base {_measured(change, 'rating points')}"
         f"{_sided(change)}; {against}. {_capital(results.trait.having)} are {_having(results, BASE, name)} of Base's and "
         f"{_having(results, NEUTRAL, name)} of Neutral's rated answers."
     )
+
+
+def _compared(results: Results) -> str:
+    stands = results.config.statistics.missing_rating
+    return "those that both have a rating for" if stands is None else f"a missing rating counted as {stands:g}"
 
 
 def _against_neutral(results: Results, name: str) -> list[str]:
@@ -36,8 +41,19 @@ def _against_neutral(results: Results, name: str) -> list[str]:
     for condition in (INOCULATION, CONTROL):
         change = over_seeds(results, condition, "rating", name) - reference
         interval = mean_of(change, labels, results.config.statistics, 100.0)
-        said.append(f"{condition} − Neutral {_measured(interval, 'points')}{_sided(interval)}")
+        said.append(
+            f"{condition} − Neutral {_measured(interval, 'points')}{_sided(interval)}{_both(results, condition, name)}"
+        )
     return said
+
+
+def _both(results: Results, condition: str, name: str) -> str:
+    """The difference of answers that both have a rating for, where missing ones count as a number."""
+    settings = results.config.statistics
+    if settings.missing_rating is None:
+        return ""
+    change = nanmean(behaviour.rated_by_both(results, condition, name))
+    return f" ({_measured(mean_of(change, clusters(results, name), settings, 100.0), 'where both are rated')})"
 
 
 def _learned(results: Results) -> str:
@@ -65,7 +81,7 @@ def _capital(word: str) -> str:
 
 
 def _having(results: Results, condition: str, name: str) -> str:
-    scores = by_seed(results, condition, "score", name)
+    scores = by_seed(results, condition, "score", name, as_rated=True)
     return f"{int(np.nansum(scores))} of {int(np.isfinite(scores).sum())}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import by_seed, clusters, conditions, mean_of, nanmean, over_seeds
+from experiments.study.analysis.arrays import Floats, by_seed, clusters, conditions, mean_of, nanmean, over_seeds
 from experiments.study.protocol import said
 from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, NEUTRAL
@@ -131,6 +131,9 @@ def _missing(results: Results) -> str:
     return f"An answer that the judge could not rate is missing{counted}"
 
 
+_BOTH = "rating difference, both rated"
+
+
 def deltas(results: Results, set_name: str) -> Table:
     """Differences from Neutral on the same contexts."""
     settings, labels = results.config.statistics, clusters(results, set_name)
@@ -143,6 +146,8 @@ def deltas(results: Results, set_name: str) -> Table:
             "rating difference": mean_of(change, labels, settings, _SPAN),
             "sign-flip p": PValue(stats.sign_flip_test(change, labels).p_overall),
         }
+        if settings.missing_rating is not None:
+            row[_BOTH] = mean_of(nanmean(rated_by_both(results, condition, set_name)), labels, settings, _SPAN)
         a, b = by_seed(results, condition, "score", set_name), by_seed(results, NEUTRAL, "score", set_name)
         if len(a) == len(b) == 1:
             paired = stats.paired_rate_difference(a[0], b[0], level=settings.level)
@@ -158,10 +163,25 @@ def deltas(results: Results, set_name: str) -> Table:
         f"deltas_{set_name}",
         "Paired differences from Neutral",
         f"Each context is compared with itself; negative means less {results.trait.having} than Neutral. The rating difference resamples "
-        "whole clusters; rates of one seed get Tango's interval and McNemar's exact test, which take contexts as independent. A context that either side "
-        "has no rating for is left out.",
+        "whole clusters; rates of one seed get Tango's interval and McNemar's exact test, which take contexts as independent. "
+        + _left_out(settings.missing_rating),
         rows,
     )
+
+
+def _left_out(stands: float | None) -> str:
+    if stands is None:
+        return "A context that either side has no rating for is left out."
+    return (
+        f"A missing rating counts as {stands:g}; where it is missing on one side more often than on the other, that alone makes a difference. "
+        f"'{_BOTH}' leaves it out: answers of one seed to one context that both have a rating."
+    )
+
+
+def rated_by_both(results: Results, condition: str, set_name: str) -> Floats:
+    """Rating minus Neutral's, [seed, context], of the answers that both have a rating; NaN elsewhere."""
+    there, here = (by_seed(results, c, "rating", set_name, as_rated=True) for c in (condition, NEUTRAL))
+    return there - here
 
 
 def thresholds(results: Results) -> Table:

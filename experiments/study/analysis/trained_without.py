@@ -41,7 +41,7 @@ class Trained:
 
     def of(self, condition: str, fill: float | None = None) -> Floats:
         """The same of a condition of the study; Base's answers are repeated for every seed."""
-        scores = by_seed(self.results, condition, "score")
+        scores = by_seed(self.results, condition, "score", as_rated=True)
         return self._filled(
             np.repeat(scores, len(self.seeds), 0) if condition == BASE else scores[: len(self.seeds)], fill
         )

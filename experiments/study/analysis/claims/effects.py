@@ -16,7 +16,7 @@ from mechkit import stats
 from mechkit.stats import Interval
 
 FILLS = (None, 0.0, 100.0)
-"""What stands for a missing rating: nothing, the lowest rating, the highest."""
+"""What stands for a missing rating: what the configuration says (nothing, unless a protocol wants otherwise), the lowest, the highest."""
 _SPAN = 100.0
 
 
@@ -66,16 +66,16 @@ def t_p_value(interval: Interval) -> float:
 
 
 def ratings(results: Results, condition: str, fill: float | None = None, set_name: str = "ood") -> Floats:
-    """Ratings [seed, context]; missing ones NaN, or `fill`. Base, rated once, is repeated for every seed."""
-    rated = by_seed(results, condition, "rating", set_name)
+    """Ratings [seed, context]; missing ones as configured (NaN or a number), or `fill`. Base, rated once, is repeated for every seed."""
+    rated = by_seed(results, condition, "rating", set_name, as_rated=fill is not None)
     if condition == BASE:
         rated = np.repeat(rated, len(results.config.seeds), axis=0)
     return rated if fill is None else np.where(np.isfinite(rated), rated, fill)
 
 
 def missing(results: Results, conditions: Sequence[str]) -> int:
-    """How many ratings of the conditions are missing; Base's count once."""
-    return sum(int((~np.isfinite(by_seed(results, c, "rating"))).sum()) for c in conditions)
+    """How many ratings of the conditions are missing, whatever stands for them; Base's count once."""
+    return sum(int((~np.isfinite(by_seed(results, c, "rating", as_rated=True))).sum()) for c in conditions)
 
 
 def rating_change(results: Results, a: str, b: str, fill: float | None = None) -> Floats:

@@ -367,13 +367,6 @@ def compiled_parts(model: Model) -> Iterator[None]:
 
 
 @contextmanager
-def compiled_blocks(model: Model) -> Iterator[None]:
-    """Each block compiled with its hooks, which the compiler calls and does not trace."""
-    with compiled(model.blocks):
-        yield
-
-
-@contextmanager
 def compiled(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Modules compiled for any batch and length."""
     import torch._dynamo  # hooks ask whether it is loaded
@@ -405,7 +398,7 @@ VARIANTS: dict[str, Callable[[Model], AbstractContextManager[None]]] = {
     "prompts not first": without_prompts_first,
     "fused norms": fused_norms,
     "compiled MLPs and norms": compiled_parts,
-    "compiled blocks": compiled_blocks,
+    "Model.compiled": Model.compiled,
 }
 """Name → what it changes of a model."""
 

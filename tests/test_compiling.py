@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from transformers import DynamicCache
 
 import mechkit
 import probes
@@ -12,6 +13,7 @@ from experiments.study.config import TrainConfig
 from experiments.study.train import train_adapter
 from mechkit import compiling
 from mechkit.errors import ModelError
+from mechkit.generate import generate
 from mechkit.tiny import tiny as build_tiny
 from tests.conftest import NEGATIVE, POSITIVE
 from tests.test_adapters import make_adapter
@@ -87,6 +89,40 @@ def test_many_lengths_share_what_was_compiled(model):
             mechkit.measure(model, chats, [probes.Projection(v)])
             graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
     assert graphs[0] == graphs[-1] <= 2
+
+
+def test_prompts_that_are_read_first_are_compiled_too(model):
+    """Once for reading prompts, once for the completions from the first block on, whatever the lengths and the block."""
+    pressure = probes.Pressure(probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE))
+    long = [
+        [mechkit.Chat.ask("say " * (40 + n)).with_completion("word " * (1 + n + i)) for i in range(3)] for n in range(4)
+    ]
+    plain = [mechkit.measure(model, chats, [pressure]) for chats in long]
+    with model.compiled():
+        graphs = []
+        for chats, expected in zip(long, plain):
+            found = mechkit.measure(model, chats, [pressure])
+            np.testing.assert_allclose(found["dot"], expected["dot"], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
+            graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert 2 <= graphs[0] == graphs[-1] <= 3
+    assert len(model.blocks) > 3
+
+
+def test_blocks_with_another_cache_run_as_they_are(model):
+    """Tokens that are generated have room in their cache, whose blocks are not compiled for it; a cache of the library's is."""
+    chats = [mechkit.Chat.ask("say " * n) for n in (3, 5)]
+    expected = [g.ids for g in generate(model, chats, max_new_tokens=6)]
+    ids = torch.arange(12)[None] % 50 + 5
+    whole = model.hf(input_ids=ids).logits[0, -1]
+    with model.compiled(), torch.no_grad():
+        assert [g.ids for g in generate(model, chats, max_new_tokens=6)] == expected
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
+        cache = DynamicCache(config=model.hf.config)
+        model.hf(input_ids=ids[:, :7], past_key_values=cache)
+        found = model.hf(input_ids=ids[:, 7:], past_key_values=cache).logits[0, -1]
+    torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
+    assert 0 < torch._dynamo.utils.counters["stats"]["unique_graphs"] < len(model.blocks)
 
 
 def test_training_gives_the_same_adapter(tmp_path):

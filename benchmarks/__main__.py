@@ -26,7 +26,11 @@ def main() -> int:
     parser.add_argument("--device", default=None)
     parser.add_argument("--dtype", help="of the weights: float32; of a shape's on a GPU bfloat16, where left out")
     parser.add_argument("--rows", type=int, default=3072, help="utilization: rows of the long run")
-    parser.add_argument("--compiled", action="store_true", help="train: also with compiled blocks (torch.compile)")
+    parser.add_argument(
+        "--compiled",
+        action="store_true",
+        help="overhead, pressure, train: mechkit with compiled blocks, too (torch.compile)",
+    )
     parser.add_argument("--variants", action="store_true", help="utilization: also tries ways to make it faster")
     parser.add_argument("--file", type=Path, help="judge: chats to rate instead of the corpus, without templates")
     parser.add_argument("--completions", type=int, default=500, help="judge: how many, in one batch")
@@ -97,7 +101,7 @@ def _overhead(chosen: Chosen) -> Iterator[Race]:
         title = (
             f"{on}: {batch} × {tokens} tokens, last token of every block on {directions} direction(s), {turns} rounds"
         )
-        timings = overhead(model, batch, tokens, turns, directions)
+        timings = overhead(model, batch, tokens, turns, directions, compiled=chosen.compiled)
         measured = batch > 1 and not chosen.quick  # a process for each contender takes a while
         if not measured:
             extra = {}
@@ -109,7 +113,7 @@ def _overhead(chosen: Chosen) -> Iterator[Race]:
     for directions in many if chosen.shape else ():
         title = f"{on}: 4 batches of 32 × 256 tokens in one call, last token of every block on {directions} direction(s), 5 rounds"
         shape = {"batch": 32, "tokens": 256, "directions": directions, "batches": 4}
-        yield Race(title, shape, overhead(model, 32, 256, 5, directions, 4))
+        yield Race(title, shape, overhead(model, 32, 256, 5, directions, 4, chosen.compiled))
     for directions in (1, *many):
         title = (
             f"{on}: one decoding step after 127 tokens, every block on {directions} direction(s), {4 * rounds} rounds"
@@ -128,7 +132,7 @@ def _pressure(chosen: Chosen) -> Iterator[Race]:
             continue
         title = f"{model.name} on {model.device}: {rows} row(s) of about 117 + 131 tokens, {directions} direction(s) at every block, {turns} rounds"
         shape = {"batch": rows, "prompt": 117, "completion": 131, "directions": directions}
-        yield Race(title, shape, pressure(model, rows, 117, 131, turns, directions, loop), rows)
+        yield Race(title, shape, pressure(model, rows, 117, 131, turns, directions, loop, chosen.compiled), rows)
 
 
 def _generate(chosen: Chosen) -> Iterator[Race]:

@@ -19,11 +19,17 @@ from mechkit.model import Model
 
 Call = Callable[[], object]
 ALL_LOGITS, LAST_LOGITS = "plain forward", "plain, last logits"
-WITH_NULLS = "mechkit.measure, nulls"
+WITH_NULLS, COMPILED = "mechkit.measure, nulls", "mechkit.measure, compiled"
 
 
 def overhead(
-    model: Model, batch: int, tokens: int, rounds: int, directions: int = 1, passes_of: int = 1
+    model: Model,
+    batch: int,
+    tokens: int,
+    rounds: int,
+    directions: int = 1,
+    passes_of: int = 1,
+    compiled: bool = False,
 ) -> list[Timing]:
     """Plain forward pass against reading all blocks by hidden states, by plain hooks, by mechkit and by its peers.
 
@@ -34,15 +40,28 @@ def overhead(
 
     On a model of a shape mechkit's pass is also timed by itself (`Model.hooked`), and with the directions after the first as
     isotropic nulls, which are drawn from a seed and therefore compared with nothing else. passes_of: batches that each contender
-    works through, for what a call of mechkit costs once (a shape alone: the peers read one batch).
+    works through, for what a call of mechkit costs once (a shape alone: the peers read one batch). compiled: mechkit inside
+    `Model.compiled`, too, which has compiled before anything is timed.
     """
     passes, readings = contenders(model, batch, tokens, directions, passes_of)
+    if compiled:
+        readings[COMPILED] = lambda: with_compiled_blocks(model, readings["mechkit.measure"]())
     made = {name: make() for name, make in readings.items()}
     by_hand = made["plain hooks"]()
     for name, reading in made.items():
         if name != WITH_NULLS:
             assert_equal(reading(), by_hand, name, tolerance(model, 1e-4))
     return race({**passes, **made}, rounds, warm_up=1)
+
+
+def with_compiled_blocks(model: Model, reading: Call) -> Call:
+    """A reading inside `Model.compiled`."""
+
+    def read() -> object:
+        with model.compiled():
+            return reading()
+
+    return read
 
 
 def extra_memory(

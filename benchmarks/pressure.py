@@ -10,7 +10,7 @@ import mechkit
 import probes
 from benchmarks.gradient_peers import Scored, gradient_peers
 from benchmarks.inputs import block_hooks, chat_of, copy_of, random_directions, stacked, tolerance
-from benchmarks.overhead import assert_equal
+from benchmarks.overhead import COMPILED, assert_equal, with_compiled_blocks
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
 from mechkit.model import Model
@@ -25,11 +25,13 @@ def pressure(
     rounds: int,
     directions: int = 1,
     loop: bool = False,
+    compiled: bool = False,
 ) -> list[Timing]:
     """A batch's loss and its gradient along directions at every block: by hand in plain PyTorch, by mechkit and by its peers.
 
     Plain PyTorch is a frozen model, a leaf at the first block's output, the gradient's hooks at every block, and logits at
-    every position, as the model's own `labels` give. loop: race against the original run's loop in place of the peers. All are
+    every position, as the model's own `labels` give. loop: race against the original run's loop in place of the peers. compiled:
+    mechkit inside `Model.compiled`, too. All are
     asserted equal (1e-3 relative to the largest, 3e-2 in half precision, where mechkit's passes over prompts and completions
     apart take other kernels) before anything is timed. mechkit's time includes rendering and tokenizing the chats, the others
     get token ids. Row i is 2 i tokens shorter than the first.
@@ -49,6 +51,8 @@ def pressure(
         "mechkit.measure": with_mechkit,
         **{name: make(model, rows) for name, make in others.items()},
     }
+    if compiled:
+        readings[COMPILED] = with_compiled_blocks(model, with_mechkit)
     by_hand = plain(model, rows)
     for name, reading in readings.items():
         assert_equal(reading(), by_hand, name, tolerance(model, 1e-3))

@@ -138,7 +138,9 @@ class Adapters:
                 f"{model.name} has an adapter layer at {foreign[0]} that mechkit did not put there; "
                 "give the PeftModel to mechkit.load, or take it out with unload()."
             )
-        name = f"mechkit_{folder.name}".replace(".", "_")
+        name = "mechkit"  # not the folder's: what is compiled for one adapter serves the next
+        while self._given is not None and name in self._given.peft_config:
+            name += "_"
         with model.backend.attaching(), _modules_kept(model.hf):
             try:
                 with _flags_kept(model.hf), frozen(model.hf), quiet_peft():

@@ -1,8 +1,8 @@
 """Blocks compiled by torch.compile, for as long as one wants: fewer and larger kernels for the same numbers.
 
 Each block is compiled by itself. Blocks of one kind share what was compiled, any batch and length is served by it, and functions
-at the blocks' edges (`resid_pre`, `resid_post`) stay outside. Prompts that are read first are served, too; generation runs as it
-is. Inside a block the compiler would leave out hooks that were set after it had run, so sites there are refused.
+at the blocks' edges (`resid_pre`, `resid_post`) stay outside. Passes with a cache of all keys and values are served, too:
+prompts that are read first, and generation. Inside a block the compiler would leave out hooks that were set after it had run, so sites there are refused.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -169,7 +169,7 @@ def _decode(
     ids, mask, width = batch.ids, batch.inputs["attention_mask"], batch.ids.shape[1]
     most, rows, found = width + layout.room, torch.arange(len(batch.ids)), dict[int, list[int]]()
     cache = plain_cache(model)
-    if cache is not None:
+    if cache is not None and not model.compiling:
         roomy(cache)
     while True:
         settings.max_new_tokens = most - ids.shape[1]

@@ -157,6 +157,11 @@ class Model:
         finally:
             self._compiled = outer
 
+    @property
+    def compiling(self) -> bool:
+        """Whether this is inside `compiled`."""
+        return self._compiled
+
     @contextmanager
     def laid_out(self, layout: "Layout | None") -> Iterator[None]:
         """Says where the chats' tokens stand in the passes inside; see `mechkit.layout`."""

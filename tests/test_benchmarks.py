@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from benchmarks.gradient_peers import gradient_peers
 from benchmarks.inputs import chat_of
 from benchmarks.judges import completions, judges
 from benchmarks.memory import needed_mb
-from benchmarks.overhead import extra_memory, overhead
+from benchmarks.overhead import COMPILED, extra_memory, overhead
 from benchmarks.peers import peers
 from benchmarks.plots import plot_races, plot_shares
 from benchmarks.pressure import pressure
@@ -32,6 +33,7 @@ from benchmarks.start import start
 from benchmarks.study_steps import REST, reduced, study_steps
 from benchmarks.timing import Race, Timing
 from benchmarks.training import training
+from mechkit import compiling
 from mechkit.judges import JUDGES, Rating
 
 
@@ -140,6 +142,19 @@ def test_pressure_is_raced_against_peers_that_agree(model):
     assert {"transformer_lens", "nnsight"} <= set(gradient_peers())
     expected = ["plain forward and backward", "mechkit.measure", *gradient_peers()]
     assert names(pressure(model, 3, 40, 12, 2, 5)) == expected
+
+
+def test_mechkit_may_be_raced_with_compiled_blocks(model, monkeypatch):
+    """What is asserted equal and timed has run through the compiler. (Its tracing, that is: no kernels are made.)"""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(compiling.torch, "compile", partial(torch.compile, backend="aot_eager"))
+    for task in (overhead, pressure):
+        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        sizes = (40,) if task is overhead else (40, 12)
+        assert names(task(model, 2, *sizes, 1, 1, compiled=True))[-1] == COMPILED
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs
+    torch._dynamo.reset()
 
 
 def test_the_original_loop_agrees_and_takes_a_pass_for_each_direction(model):

@@ -1,5 +1,6 @@
 """Compiled blocks compute the same, and what would be left out is refused. (The compiler's tracing is tested, not its kernels.)"""
 
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from experiments.study.train import train_adapter
 from mechkit import compiling
 from mechkit.errors import ModelError
 from mechkit.generate import generate
+from mechkit.roomy_cache import roomy
 from mechkit.tiny import tiny as build_tiny
 from tests.conftest import NEGATIVE, POSITIVE
 from tests.test_adapters import make_adapter
@@ -109,20 +111,48 @@ def test_prompts_that_are_read_first_are_compiled_too(model):
     assert len(model.blocks) > 3
 
 
-def test_blocks_with_another_cache_run_as_they_are(model):
-    """Tokens that are generated have room in their cache, whose blocks are not compiled for it; a cache of the library's is."""
-    chats = [mechkit.Chat.ask("say " * n) for n in (3, 5)]
-    expected = [g.ids for g in generate(model, chats, max_new_tokens=6)]
+def graphs() -> int:
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+def test_generation_is_compiled_and_writes_the_same(model):
+    """For reading prompts and for the tokens after them, each of one row or of many: for all blocks, steps, batches and lengths."""
+    chats = [mechkit.Chat.ask("say " * n) for n in (3, 5, 9, 14)]
+    expected = [g.ids for g in generate(model, chats, max_new_tokens=20)]
+    found = []
+    with model.compiled():
+        for _ in range(2):
+            assert [g.ids for g in generate(model, chats, max_new_tokens=20, batch_size=3)] == expected
+            generate(model, chats * 3, max_new_tokens=30, batch_size=5)
+            found.append(graphs())
+    assert 0 < found[0] == found[1] <= 8
+
+
+def test_blocks_with_a_cache_of_another_kind_run_as_they_are(model):
     ids = torch.arange(12)[None] % 50 + 5
     whole = model.hf(input_ids=ids).logits[0, -1]
     with model.compiled(), torch.no_grad():
-        assert [g.ids for g in generate(model, chats, max_new_tokens=6)] == expected
-        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
-        cache = DynamicCache(config=model.hf.config)
-        model.hf(input_ids=ids[:, :7], past_key_values=cache)
-        found = model.hf(input_ids=ids[:, 7:], past_key_values=cache).logits[0, -1]
-    torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
-    assert 0 < torch._dynamo.utils.counters["stats"]["unique_graphs"] < len(model.blocks)
+        for make, compiles in ((roomy, False), (lambda cache: cache, True)):
+            cache = make(DynamicCache(config=model.hf.config))
+            model.hf(input_ids=ids[:, :7], past_key_values=cache)
+            found = model.hf(input_ids=ids[:, 7:], past_key_values=cache).logits[0, -1]
+            torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
+            assert (graphs() > 0) == compiles
+
+
+def test_what_is_compiled_for_one_adapter_serves_the_next(model, tmp_path):
+    folders = [make_adapter(tmp_path / name, seed=seed) for seed, name in enumerate(("one", "two", "three"))]
+    chats = [mechkit.Chat.ask("say " * n) for n in (3, 5)]
+    written, counts = [], []
+    for compiled in (False, True):
+        for folder in folders:
+            with model.adapter(folder), model.compiled() if compiled else nullcontext():
+                written.append([g.ids for g in generate(model, chats, max_new_tokens=6)])
+            counts.append(graphs())
+    assert written[:3] == written[3:]
+    assert written[0] != written[1]
+    assert counts[:3] == [0, 0, 0] < counts[3:4]
+    assert counts[3] == counts[4] == counts[5]
 
 
 def test_training_gives_the_same_adapter(tmp_path):

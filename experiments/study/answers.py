@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +65,16 @@ def answer(
 ) -> list[Answer]:
     """Generates one completion per context under a system policy (none at all, for an evaluation)."""
     chats = [c.chat for c in contexts]
-    generated = model.generate(
-        chats,
-        system=system,
-        max_new_tokens=config.max_new_tokens,
-        temperature=config.temperature,
-        seed=seed,
-        batch_size=config.batch_size,
-        progress=progress,
-    )
+    with model.compiled() if config.compile else nullcontext():
+        generated = model.generate(
+            chats,
+            system=system,
+            max_new_tokens=config.max_new_tokens,
+            temperature=config.temperature,
+            seed=seed,
+            batch_size=config.batch_size,
+            progress=progress,
+        )
     return collect(model, chats, generated, system)
 
 

@@ -132,6 +132,10 @@ class EvaluationConfig(Section):
     max_new_tokens: int = Field(256, ge=1, description="longest completion in tokens")
     temperature: float = Field(0.0, ge=0, description="0: greedy; else sampling, seeded by the study's seeds")
     batch_size: int = Field(32, ge=1, description="contexts decoded together")
+    compile: bool = Field(
+        False,
+        description="whether they are decoded with compiled blocks (torch.compile): slow at first, then faster on a GPU",
+    )
     wording_file: Path | None = Field(
         None, description="file with the evaluation wording; the project's own if left out"
     )

@@ -651,8 +651,8 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "changes of projection meet the ratings of other contexts",
         f"{ANALYSIS}/link.py",
-        'y = over_seeds(results, condition, "rating") - over_seeds(results, NEUTRAL, "rating")\n    return x, y',
-        'y = over_seeds(results, condition, "rating") - over_seeds(results, NEUTRAL, "rating")\n    return x, y[::-1]',
+        "return x, nanmean(y)",
+        "return x, nanmean(y)[::-1]",
         "test_silent_faults::test_projections_meet_the_ratings_of_their_own_contexts",
     ),
     # Interventions and the store

@@ -6,6 +6,7 @@ from scipy import stats
 from test_claims import TRUE, study
 
 from experiments.study.analysis import power as planning
+from experiments.study.analysis.claims.behaving import changed
 from experiments.study.analysis.power import Spread, contexts_for, power, smallest, spread
 from experiments.study.analysis.power_figure import draw
 from experiments.study.config import ClaimsConfig
@@ -82,6 +83,23 @@ def test_the_tables_plan_for_points_and_for_the_same_share():
     spreads = planning.spreads(results, [rating, rate], 14)
     assert spreads.rows[0]["seeds / contexts / clusters"] == "5 / 120 / 24"
     assert 0 < spreads.rows[0]["smallest effect found, alone"] < 7.1
+
+
+def test_the_spread_says_which_contexts_it_is_of():
+    """A context that misses a seed enters the claims and not the spread."""
+    results = study(TRUE)
+    for row in results.ratings["ood"]["Inoculation-seed0"][:20]:
+        row |= {"rating": None, "score": None}
+    found = planning.outcomes(results)
+    table = planning.spreads(results, found, 14)
+    assert table.rows[0]["seeds / contexts / clusters"] == "5 / 100 / 24"
+    assert changed(results, "Inoculation", "Neutral").contexts.n == 120
+    assert (
+        "value for in each of the 5 seeds, which are counted here; the claims also use contexts that have one in some"
+        in table.reading
+    )
+    one = study(TRUE, seeds=1)
+    assert "in some seeds" not in planning.spreads(one, planning.outcomes(one), 14).reading
 
 
 def test_without_published_numbers_the_share_is_planned_for(tmp_path):

@@ -63,6 +63,18 @@ def test_levels_stand_under_the_names_of_their_judges_and_a_shift_leaves_differe
             assert row["other"].estimate == pytest.approx(row["static"].estimate)
 
 
+def test_differences_of_rates_are_in_points():
+    results = made(SHIFTS)
+    table = analysis.differences(analysis.under_both(results, judged(results, lambda r: r + 5)))
+    row = next(r for r in table.rows if r["difference"] == "insecure rate, points" and r["comparison"].startswith(BASE))
+    rates = {
+        c: np.mean([r["score"] for v in results.variants if v.condition == c for r in results.ratings["ood"][v.label]])
+        for c in (BASE, NEUTRAL)
+    }
+    assert row["static"].estimate == pytest.approx(100 * (rates[BASE] - rates[NEUTRAL]))
+    assert "%" not in table.markdown().split("*How to read")[0]
+
+
 def test_what_only_one_judge_could_rate_is_counted_and_left_out_of_agreement():
     results = made(SHIFTS, seeds=1)
     found = judged(results, lambda r: r)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import conditions, fixed_blocks, means_of, over_seeds
+from experiments.study.analysis.arrays import Floats, by_seed, conditions, fixed_blocks, means_of
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
 from experiments.study.analysis.link import changes
-from experiments.study.analysis.pressure import Comparison
+from experiments.study.analysis.pressure import Comparison, standing_out
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
@@ -20,10 +20,9 @@ UNITS = "residual-stream units"
 
 
 def rating_distributions(results: Results, path: Path) -> None:
-    """Cumulative distribution and box plot of ratings by condition."""
+    """Cumulative distribution and box plot of the ratings of all answers that have one, by condition."""
     names = conditions(results)
-    rated = {c: over_seeds(results, c, "rating") for c in names}
-    rated = {c: r[np.isfinite(r)] for c, r in rated.items()}
+    rated = {c: rated_answers(results, c) for c in names}
     with figure(path, (10, 4.2), ncols=2) as (fig, (left, right)):
         for i, (c, r) in enumerate(rated.items()):
             if len(r):
@@ -58,8 +57,14 @@ def rating_distributions(results: Results, path: Path) -> None:
         )
 
 
+def rated_answers(results: Results, condition: str) -> Floats:
+    """Every rating of a condition's answers, of all seeds; missing ones are left out, also where a number stands for them."""
+    found = by_seed(results, condition, "rating", as_rated=True)
+    return np.asarray(found[np.isfinite(found)])
+
+
 def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str], Comparison], path: Path) -> None:
-    """Δcos at every block against null directions, and the null distribution at the strongest block."""
+    """Δcos at every block against null directions, and the null distribution at the block that stands out most."""
     inoculation, control = comparisons[INOCULATION, NEUTRAL], comparisons[CONTROL, NEUTRAL]
     null = inoculation.nulls["covariance_matched"]
     with figure(path, (11, 5.0), ncols=2, width_ratios=(1.35, 1)) as (fig, (left, right)):
@@ -80,7 +85,7 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
         left.set(xlabel="block (dotted: fixed beforehand)", ylabel="Δcos(∂L/∂h, v)")
         left.set_title(f"Δcos by block, n = {len(inoculation.values)} training rows")
         left.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)
-        best = inoculation.strongest
+        best, corrected = standing_out(results, inoculation)
         at = inoculation.blocks.index(best)
         for family, style in (("isotropic", "step"), ("covariance_matched", "stepfilled"), ("label_permuted", "step")):
             right.hist(
@@ -92,13 +97,13 @@ def random_vector_control(results: Results, comparisons: Mapping[tuple[str, str]
                 color={"isotropic": "0.35", "covariance_matched": "0.6", "label_permuted": "#E69F00"}[family],
                 label=family.replace("_", "-"),
             )
-        p = inoculation.max_t["covariance_matched"].p_values[at]
+        p = corrected["covariance_matched"]
         right.axvline(
             inoculation.mean[at], color=colour(INOCULATION), lw=2, label=f"along v (p over blocks {show(PValue(p))})"
         )
         right.set(xlabel=f"mean Δcos at block {best}", ylabel="density of null directions")
         right.locator_params(axis="x", nbins=5)
-        right.set_title(f"Block {best}: largest |Δcos|, after the fact")
+        right.set_title(f"Block {best}: stands out most, after the fact")
         right.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2)
         fig.suptitle(
             "Gradient pressure: Δcos > 0 is less pressure towards the trait (training moves against the gradient)"

@@ -113,7 +113,7 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
     behaviour_parts += [
         Figure(
             "rating_distributions",
-            "Ratings by condition: cumulative distribution and boxes; dotted line: 50.",
+            "Ratings of all answers that have one, of every seed, by condition: cumulative distribution and boxes; dotted line: 50.",
             lambda path: figures.rating_distributions(results, path),
         ),
         behaviour.thresholds(results),
@@ -130,7 +130,7 @@ def _chapters(results: Results, comparisons: Any, drifts: drift.Drift) -> list[t
                 pressure.headline(results, comparisons),
                 Figure(
                     "random_vector_control",
-                    "Left: mean Δcos by block with intervals, against null directions. Right: null directions at the strongest block.",
+                    "Left: mean Δcos by block with intervals, against null directions. Right: null directions at the block that stands out most from them, chosen after the fact.",
                     lambda path: figures.random_vector_control(results, comparisons, path),
                 ),
                 pressure.published_view(results, comparisons),
@@ -240,7 +240,8 @@ def _missing(results: Results) -> list[str]:
         found.append("One training seed: nothing here says how much another seed would change.")
     else:
         found.append(
-            f"{len(results.config.seeds)} training seeds: intervals are over contexts given these seeds, except in the columns 'over seeds' and, from {results.config.claims.seeds_decide} seeds up, in the claims and shares."
+            f"{len(results.config.seeds)} training seeds: intervals are over contexts given these seeds, except in the columns 'over seeds', in tables "
+            f"that name t over seeds below them and, from {results.config.claims.seeds_decide} seeds up, in the claims, the shares and the sentences under them."
         )
     few = len(set(clusters(results)))
     if few < 30:

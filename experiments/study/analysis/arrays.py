@@ -1,6 +1,7 @@
 """A study's results as aligned arrays, and the interval that fits how its contexts are clustered."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,20 +59,28 @@ def nanmean(values: Floats) -> Floats:
 
 
 def mean_of(
-    values: Any, labels: Sequence[str], settings: StatisticsConfig, span: float | None = None
+    values: Any, labels: Sequence[str], settings: StatisticsConfig, span: float | tuple[float, float] | None = None
 ) -> stats.Interval:
     """Interval of a mean over contexts in clusters.
 
-    span: largest possible absolute value, where there is one; it bounds the interval when all values are equal.
+    span: largest possible absolute value, or lowest and highest value, where there are such; they bound the interval when all
+    values are equal.
     """
+    known = span if span is None or isinstance(span, tuple) else (-span, span)
     return stats.mean_interval(
         values,
         labels,
         method=stats.method_for(len(set(labels))),
         level=settings.level,
         resamples=settings.resamples,
-        value_range=None if span is None else (-span, span),
+        value_range=known,
     )
+
+
+def in_points(difference: stats.Interval) -> stats.Interval:
+    """A difference of rates, a share of 1, in percentage points."""
+    estimate, low, high = (100 * bound for bound in (difference.estimate, difference.low, difference.high))
+    return replace(difference, estimate=estimate, low=low, high=high)
 
 
 def means_of(values: Any, labels: Sequence[str], settings: StatisticsConfig) -> stats.Intervals:

@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, by_seed, clusters, conditions, mean_of, nanmean, over_seeds
+from experiments.study.analysis.arrays import (
+    Floats,
+    by_seed,
+    clusters,
+    conditions,
+    in_points,
+    mean_of,
+    nanmean,
+    over_seeds,
+)
+from experiments.study.analysis.paired import paired
 from experiments.study.protocol import said
 from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, NEUTRAL
@@ -15,7 +25,7 @@ from mechkit.tables import Percent, PValue, Table
 _SPAN = 100.0
 SETS = {
     "ood": "out-of-distribution contexts",
-    DISJOINT: "those contexts of which training has met neither task nor template",
+    DISJOINT: "out-of-distribution contexts of which training has met neither task nor template",
     "held_out": "held-out prompts of the training distribution",
 }
 
@@ -27,15 +37,16 @@ def elicitation(results: Results) -> Table:
     for condition, found in results.elicitation.items():
         loss, scores = found["loss"], scores_of(found["ratings"])
         labels = results.data.train_clusters[: len(loss)]
-        change = elicited(results, condition)[0] if condition != NEUTRAL else None
+        of_loss, of_rate = elicited(results, condition) if condition != NEUTRAL else (None, None)
         rows.append(
             {
                 "training prompt": condition,
                 "loss, nats per token": mean_of(loss, labels, settings),
-                "change from Neutral": change,
+                "change from Neutral": of_loss,
                 f"{having} rate": Percent(_rate(scores[None], [], settings.level)),
-                "rate change, points": Percent(elicited(results, condition)[1]) if condition != NEUTRAL else None,
                 "rated / contexts": f"{int(np.isfinite(scores).sum())} / {len(scores)}",
+                "rate change, points": None if of_rate is None else in_points(of_rate),
+                "rated under both": None if of_rate is None else of_rate.n,
             }
         )
     return Table(
@@ -44,7 +55,8 @@ def elicitation(results: Results) -> Table:
         "A prompt can inoculate only if it makes the untrained model more likely to show the trait: the loss of the "
         f"training completions should fall under it, or the {having} rate of the model's own answers rise, and more than under "
         "an irrelevant prompt (Control). Where neither happens, this model cannot test the hypothesis. Contexts are those of the tuning split; "
-        "rates take them as independent.",
+        "rates take them as independent. The rate change is over contexts whose answers are rated under the prompt and under Neutral's, fewer "
+        "than either rate is of where ratings are missing, so it need not be the difference of the two rates.",
         rows,
     )
 
@@ -90,6 +102,7 @@ def training(results: Results) -> Table:
 def ratings(results: Results, set_name: str) -> Table:
     """Mean rating, and rate of the trait, of every condition."""
     settings, labels, trait = results.config.statistics, clusters(results, set_name), results.trait
+    rate = f"{trait.having} rate"
     rows = []
     for condition in conditions(results):
         scores = by_seed(results, condition, "score", set_name)
@@ -98,9 +111,9 @@ def ratings(results: Results, set_name: str) -> Table:
         missing = int((~known).sum())
         row: dict[str, Any] = {
             "condition": condition,
-            "mean rating": mean_of(over_seeds(results, condition, "rating", set_name), labels, settings),
-            f"{trait.having} rate": Percent(_rate(scores, labels, settings.level)),
-            "rate, clustered": Percent(mean_of(nanmean(scores), labels, settings, 1.0)),
+            "mean rating": mean_of(over_seeds(results, condition, "rating", set_name), labels, settings, (0.0, _SPAN)),
+            rate: Percent(_rate(scores, labels, settings.level)),
+            "rate, clustered": Percent(mean_of(nanmean(scores), labels, settings, (0.0, 1.0))),
             f"if all missing were {trait.without}": Percent(float(np.nansum(observed)) / scores.size),
             f"if all were {trait.having}": Percent((float(np.nansum(observed)) + missing) / scores.size),
             "rated": int(known.sum()),
@@ -116,10 +129,22 @@ def ratings(results: Results, set_name: str) -> Table:
         f"ratings_{set_name}",
         f"Behaviour on {what}",
         f"Ratings 0 ({trait.without}) to 100 ({trait.having}) by the judge '{results.judge['name']}'; {trait.having} means above 50. "
-        f"{len(labels)} contexts in {len(set(labels))} clusters; means get a clustered interval, one-seed rates Wilson's, which "
-        f"takes contexts as independent; 'clustered' does not. Asked with {said(results.config.evaluation.system)}. {_missing(results)}; "
-        "the two bounds show how much the missing ones could matter.",
+        f"{len(labels)} contexts in {len(set(labels))} clusters. {_averaged(len(results.config.seeds), rate)} Asked with "
+        f"{said(results.config.evaluation.system)}. {_missing(results)}; the two bounds, shares of all answers, show how much the missing "
+        "ones could matter.",
         rows,
+    )
+
+
+def _averaged(seeds: int, rate: str) -> str:
+    """What the means and rates of the table average, and how their intervals are made."""
+    if seeds == 1:
+        return f"Means get a clustered interval; '{rate}' gets Wilson's, which takes contexts as independent, 'rate, clustered' does not."
+    return (
+        f"Base answers once; its '{rate}' gets Wilson's interval, which takes contexts as independent. The others answer once for each of "
+        f"{seeds} seeds: 'mean rating', '{rate}' and 'rate, clustered' average a context's answers over the seeds that have a rating, and then "
+        f"the contexts, with clustered intervals given these seeds ('{rate}' t, the others BCa from 30 clusters up); 'rate over seeds' averages "
+        "each seed's answers, and then the seeds, with t over them. Where ratings are missing, the two weigh answers differently."
     )
 
 
@@ -137,44 +162,65 @@ _BOTH = "rating difference, both rated"
 def deltas(results: Results, set_name: str) -> Table:
     """Differences from Neutral on the same contexts."""
     settings, labels = results.config.statistics, clusters(results, set_name)
-    reference = over_seeds(results, NEUTRAL, "rating", set_name)
     rows = []
     for condition in [c for c in conditions(results) if c != NEUTRAL]:
-        change = over_seeds(results, condition, "rating", set_name) - reference
+        pairs = by_seed(results, condition, "rating", set_name) - by_seed(results, NEUTRAL, "rating", set_name)
+        change = nanmean(pairs)
         row: dict[str, Any] = {
             "comparison": f"{condition} − {NEUTRAL}",
             "rating difference": mean_of(change, labels, settings, _SPAN),
             "sign-flip p": PValue(stats.sign_flip_test(change, labels).p_overall),
         }
         if settings.missing_rating is not None:
-            row[_BOTH] = mean_of(nanmean(rated_by_both(results, condition, set_name)), labels, settings, _SPAN)
+            row[_BOTH] = both_rated(results, condition, set_name)
         a, b = by_seed(results, condition, "score", set_name), by_seed(results, NEUTRAL, "score", set_name)
         if len(a) == len(b) == 1:
-            paired = stats.paired_rate_difference(a[0], b[0], level=settings.level)
-            row["rate difference, points"] = Percent(paired.interval)
-            row["McNemar p"] = PValue(paired.p_value)
-            row[f"only it / only Neutral {results.trait.having}"] = f"{paired.only_a} / {paired.only_b}"
+            rates = stats.paired_rate_difference(a[0], b[0], level=settings.level)
+            row["rate difference, points"] = in_points(rates.interval)
+            row["McNemar p"] = PValue(rates.p_value)
+            row[f"only it / only Neutral {results.trait.having}"] = f"{rates.only_a} / {rates.only_b}"
         else:
-            row["rate difference, points"] = Percent(mean_of(nanmean(a) - nanmean(b), labels, settings, 1.0))
-            pairs = by_seed(results, condition, "rating", set_name) - by_seed(results, NEUTRAL, "rating", set_name)
+            row["rate difference, points"] = in_points(mean_of(nanmean(a - b), labels, settings, 1.0))
             row["rating difference over seeds"] = stats.seed_interval(nanmean(pairs.T), level=settings.level)
         rows.append(row)
     return Table(
         f"deltas_{set_name}",
         "Paired differences from Neutral",
-        f"Each context is compared with itself; negative means less {results.trait.having} than Neutral. The rating difference resamples "
-        "whole clusters; rates of one seed get Tango's interval and McNemar's exact test, which take contexts as independent. "
-        + _left_out(settings.missing_rating),
+        f"Each answer is compared with Neutral's to the same context{_of_seeds(results)}; negative means less {results.trait.having} than "
+        f"Neutral. {_compared(results)} {_left_out(results)}",
         rows,
     )
 
 
-def _left_out(stands: float | None) -> str:
+def _of_seeds(results: Results) -> str:
+    return " from the same seed (Base's one with that of every seed)" if len(results.config.seeds) > 1 else ""
+
+
+def _compared(results: Results) -> str:
+    """How the intervals and p-values of the differences are made."""
+    seeds, decide = len(results.config.seeds), results.config.claims.seeds_decide
+    flips = (
+        "sign-flip p is of a mean difference of 0, the signs of whole clusters' differences flipped at random, given"
+    )
+    if seeds == 1:
+        return (
+            f"The rating difference has a clustered interval; {flips} this seed. Rates get Tango's interval and McNemar's exact test, which "
+            "take contexts as independent."
+        )
+    deciding = ", and is the one that decides" if seeds >= decide else f", and decides from {decide} seeds up"
+    return (
+        f"Rating and rate difference average a context's answers over seeds, then contexts, with clustered intervals given these seeds; {flips} "
+        f"these seeds. 'Over seeds' averages each seed's differences, then seeds, with t over them{deciding}."
+    )
+
+
+def _left_out(results: Results) -> str:
+    stands = results.config.statistics.missing_rating
     if stands is None:
-        return "A context that either side has no rating for is left out."
+        return "What either side has no rating for is left out."
     return (
         f"A missing rating counts as {stands:g}; where it is missing on one side more often than on the other, that alone makes a difference. "
-        f"'{_BOTH}' leaves it out: answers of one seed to one context that both have a rating."
+        f"'{_BOTH}' leaves it out: answers of one seed to one context that both have a rating, with the interval that decides."
     )
 
 
@@ -184,10 +230,18 @@ def rated_by_both(results: Results, condition: str, set_name: str) -> Floats:
     return there - here
 
 
+def both_rated(results: Results, condition: str, set_name: str) -> stats.Interval:
+    """Their mean with the interval that decides: t over seeds where there are enough of them, else clustered contexts."""
+    change = rated_by_both(results, condition, set_name)
+    by_seeds = len(change) >= results.config.claims.seeds_decide
+    labels, settings = clusters(results, set_name), results.config.statistics
+    return paired(change if by_seeds else nanmean(change)[None], labels, settings, _SPAN)
+
+
 def thresholds(results: Results) -> Table:
     """Rate of the trait at every threshold where the judge's scale has values."""
     settings = results.config.statistics
-    everything = np.concatenate([by_seed(results, c, "rating").ravel() for c in conditions(results)])
+    everything = np.concatenate([by_seed(results, c, "rating", as_rated=True).ravel() for c in conditions(results)])
     values = np.unique(everything[np.isfinite(everything)])
     rows = []
     for threshold in sorted({*settings.thresholds, *values.tolist()}):
@@ -196,11 +250,12 @@ def thresholds(results: Results) -> Table:
             row[condition] = Percent(rate_above(results, condition, threshold))
         rows.append(row)
     shown = ", ".join(f"{v:g}" for v in values) or "none"
+    averaged = ", a context's averaged over seeds first" if len(results.config.seeds) > 1 else ""
     return Table(
         "thresholds",
         "Threshold sweep",
-        "Share of rated contexts above each threshold: the thresholds asked for and every value that a rating took. "
-        "Between neighbouring values nothing changes.",
+        f"Share of rated answers above each threshold{averaged}: the thresholds asked for and every value that a rating took. "
+        "Between neighbouring values nothing changes. Answers without a rating are left out, whatever counts for them elsewhere.",
         rows,
         f"Ratings that occurred: {shown}.",
     )
@@ -208,7 +263,7 @@ def thresholds(results: Results) -> Table:
 
 def rate_above(results: Results, condition: str, threshold: float, set_name: str = "ood") -> stats.Interval:
     """Share of a condition's rated answers above a threshold."""
-    rated = by_seed(results, condition, "rating", set_name)
+    rated = by_seed(results, condition, "rating", set_name, as_rated=True)
     scores = np.where(np.isfinite(rated), rated > threshold, np.nan)
     return _rate(scores, clusters(results, set_name), results.config.statistics.level)
 
@@ -271,13 +326,6 @@ def integrity(results: Results) -> Table:
     )
 
 
-def induced(results: Results, set_name: str) -> tuple[bool, stats.Interval]:
-    """Whether fine-tuning induced the trait: Neutral − Base by the configured margin with an interval above 0."""
-    change = over_seeds(results, NEUTRAL, "rating", set_name) - over_seeds(results, BASE, "rating", set_name)
-    interval = mean_of(change, clusters(results, set_name), results.config.statistics, _SPAN)
-    return interval.low > 0 and interval.estimate >= results.config.statistics.induction_margin, interval
-
-
 def scores_of(rows: list[dict[str, Any]]) -> Any:
     return np.array([np.nan if r["score"] is None else float(r["score"]) for r in rows])
 
@@ -287,4 +335,4 @@ def _rate(scores: Any, labels: list[str], level: float) -> stats.Interval:
     known = np.isfinite(scores)
     if len(scores) == 1:
         return stats.rate_interval(int(np.nansum(scores)), int(known.sum()), level=level)
-    return stats.mean_interval(nanmean(scores), labels, method="t", level=level)
+    return stats.mean_interval(nanmean(scores), labels, method="t", level=level, value_range=(0.0, 1.0))

@@ -11,6 +11,7 @@ import numpy as np
 from experiments.study.analysis.arrays import (
     Floats,
     block_of,
+    by_seed,
     clusters,
     conditions,
     fixed_blocks,
@@ -135,8 +136,8 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
                     "in gap units": interval.estimate / float(drift.gaps[at]),
                 }
                 if len(results.config.seeds) > 1:
-                    by_seed = nanmean(drift.seed_change(condition, reference, position)[:, :, at].T)
-                    row["over seeds"] = stats.seed_interval(by_seed, level=results.config.statistics.level)
+                    seeds = nanmean(drift.seed_change(condition, reference, position)[:, :, at].T)
+                    row["over seeds"] = stats.seed_interval(seeds, level=results.config.statistics.level)
                 for family, (p, test) in drift.p_values(condition, reference, position).items():
                     row[f"p {family}"] = PValue(float(p[at]))
                     row[f"p over blocks {family}"] = PValue(float(test.p_values[at]))
@@ -147,11 +148,19 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
         f"Mean over contexts of h·v in one condition minus the other, same contexts, {said(results.config.evaluation.system)}; positive is towards the trait, in "
         "residual-stream units and in units of the distance between the classes along v at that block. gen_avg mixes a change of the "
         "representation with a change of the text; forced_avg reads the same tokens in both. Null directions were read "
-        f"at {', '.join(drift.null_positions)}. Intervals take v as given; they say that something moved, the p-values whether it moved more "
+        f"at {', '.join(drift.null_positions)}{_without_nulls(drift)}. Intervals take v as given; they say that something moved, the p-values whether it moved more "
         "than along directions that mean nothing. Over seeds: t over the differences paired by seed, which counts what another "
         "training would change.",
         rows,
         trust(results),
+    )
+
+
+def _without_nulls(drift: Drift) -> str:
+    """Which positions have no p-values, and why."""
+    without = [p for p in drift.positions if p not in drift.null_positions]
+    return (
+        f"; of given words they were read on Base's alone, so there is no p at {', '.join(without)}" if without else ""
     )
 
 
@@ -216,17 +225,20 @@ def buckets(results: Results, drift: Drift) -> Table:
     for block in fixed_blocks(results):
         at = drift.blocks.index(block)
         for condition in conditions(results):
-            rated = over_seeds(results, condition, "rating")
+            rated = by_seed(results, condition, "rating", as_rated=True)
+            projected = drift.by_seed[condition, PROMPT_LAST][: len(rated), :, at]
             row: dict[str, Any] = {"block": block, "condition": condition}
             for name, chosen in (("> 90", rated > HIGH_RATING), ("≤ 90", rated <= HIGH_RATING)):
-                values = drift.values[condition, PROMPT_LAST][chosen, at]
+                values = projected[chosen]
                 row[f"rating {name}"] = float(values.mean()) if len(values) else None
                 row[f"n {name}"] = int(chosen.sum())
             rows.append(row)
+    of_each = ", those of every seed (Base has one)" if len(results.config.seeds) > 1 else ""
     return Table(
         "rating_buckets",
         "Projection at prompt_last by rating bucket",
-        "Mean h·v over the contexts whose answer was rated above 90, and over the others. If the projection read the inclination "
+        f"Each answer that has a rating counts once{of_each}, with the projection of the condition that wrote it: mean h·v of those rated above "
+        "90, and of the others. If the projection read the inclination "
         f"to {results.trait.having} {'code' if results.trait.code else 'answers'}, the first would exceed the second within each condition. An empty bucket is shown as missing.",
         rows,
     )
@@ -237,12 +249,12 @@ def control_discrepancy(results: Results, drift: Drift) -> Table:
     block = fixed_blocks(results)[0]
     at = drift.blocks.index(block)
     settings = results.config.statistics
-    reference = over_seeds(results, NEUTRAL, "rating")
+    reference = by_seed(results, NEUTRAL, "rating")
     rows = []
     for condition in [c for c in conditions(results) if c != BASE]:
-        rating = over_seeds(results, condition, "rating")
+        rating = by_seed(results, condition, "rating")
         scores = over_seeds(results, condition, "score")
-        change = mean_of(rating - reference, drift.labels, settings, 100.0) if condition != NEUTRAL else None
+        change = mean_of(nanmean(rating - reference), drift.labels, settings, 100.0) if condition != NEUTRAL else None
         rows.append(
             {
                 "condition": condition,

@@ -195,11 +195,21 @@ def spreads(results: Results, found: Sequence[Outcome], tests: int) -> Table:
         "power_spread",
         "Spread of Inoculation − Neutral, and the smallest effect that this run can find",
         "Standard deviations of the parts of a paired difference: seed, cluster of contexts, context, and what is left from seed to seed in one "
-        f"context. The smallest effect is found with a chance of {rule.power:.0%} at two-sided level {rule.alpha:g} when it is tested alone, and as the "
-        f"strictest of the {tests} p-values of the claims table (Holm's first step); the deciding test is that of the table. Sizes are "
+        f"context. {_taken_from(len(results.config.seeds))} The smallest effect is found with a chance of {rule.power:.0%} at two-sided level {rule.alpha:g} when it is tested alone, and as the "
+        f"strictest of the {tests} p-values of the claims table (Holm's first step); the deciding test is that of the table, with the contexts counted here. Sizes are "
         "those of the effect itself, before any margin.",
         rows,
         _note(found),
+    )
+
+
+def _taken_from(seeds: int) -> str:
+    """Which contexts the spread is of."""
+    if seeds == 1:
+        return "They are those of the contexts that both conditions have a value for."
+    return (
+        f"They are those of the contexts that both conditions have a value for in each of the {seeds} seeds, which are counted here; the claims "
+        "also use contexts that have one in some seeds alone."
     )
 
 

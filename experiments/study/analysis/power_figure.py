@@ -12,7 +12,7 @@ from mechkit.figures import figure
 STYLES = dict(zip(SEEDS, (("#E69F00", "-"), ("#56B4E9", "--"), ("#000000", "-."))))
 READING = (
     "Chance to find Inoculation − Neutral in the rating, tested alone, against the number of contexts. Left: an effect of the published size in "
-    "points; right: the published share of what fine-tuning induced here. Dotted: this run's contexts, and the power asked for. "
+    "points; right: the published share of what fine-tuning induced here. Dotted: this run's contexts (those that have a rating in every seed), and the power asked for. "
     "With several seeds the test is over seeds, with one over clusters of contexts, which takes the one seed for all."
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, by_seed, clusters, conditions
+from experiments.study.analysis.arrays import Floats, by_seed, clusters, conditions, in_points
 from experiments.study.analysis.behaviour import SETS
 from experiments.study.analysis.paired import how, level_of, paired
 from experiments.study.parts import Figure, Part
@@ -116,7 +116,7 @@ def differences(both: Both) -> Table:
             ):
                 found = [_difference(results, condition, name, column, span) for results in both.values()]
                 row: dict[str, Any] = {"contexts": name, "comparison": f"{condition} − {NEUTRAL}", "difference": what}
-                row |= {t: Percent(i) if column == "score" else i for t, i in zip(names, found)}
+                row |= {t: in_points(i) if column == "score" else i for t, i in zip(names, found)}
                 row["sign"], row["verdict"] = _sign(*found), _verdicts(*found)
                 signs.append(row["sign"] == "changes")
                 verdicts.append("→" in row["verdict"])

@@ -6,12 +6,13 @@ import ast
 import difflib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, clusters, conditions, contexts, mean_of, nanmean
+from experiments.study.analysis.arrays import Floats, clusters, conditions, contexts, in_points, mean_of, nanmean
+from experiments.study.analysis.claims.effects import effect
 from experiments.study.results import Results
 from experiments.study.trait import NEUTRAL, Context, Trait
 from mechkit import stats
@@ -25,23 +26,24 @@ NOTHING = "none found"
 
 def success(results: Results) -> Table:
     """Whether the conditions do the task on held-out prompts, and whose way of doing it they take."""
-    settings, labels, shown = results.config.statistics, clusters(results, SET), measures(results.trait)
-    reference = {name: over_seeds_of(results, NEUTRAL, name) for name in shown}
+    labels, found = clusters(results, SET), {c: measured(results, c) for c in conditions(results)}
+    shown = {
+        n: title for n, title in measures(results.trait).items() if any(np.isfinite(f[n]).any() for f in found.values())
+    }
     rows = []
-    for condition in conditions(results):
+    for condition, of in found.items():
         row: dict[str, Any] = {"condition": condition}
         for name, title in shown.items():
-            found = over_seeds_of(results, condition, name)
-            if np.isfinite(found).any():
-                row[title] = Percent(mean_of(found, labels, settings, 1.0))
-                change = mean_of(found - reference[name], labels, settings, 1.0)
-                row[f"{title}, change"] = None if condition == NEUTRAL else Percent(change)
+            row[title] = Percent(mean_of(nanmean(of[name]), labels, results.config.statistics, (0.0, 1.0)))
+            change = changed(results, of[name] - found[NEUTRAL][name])
+            row[f"{title}, change in points"] = None if condition == NEUTRAL else in_points(change)
         rows.append(row)
     return Table(
         "task_held_out",
         "Is the task learned? Held-out prompts of the training distribution",
-        _reading(results.trait),
+        _reading(results, shown),
         rows,
+        "" if shown else "No answer could be measured.",
     )
 
 
@@ -51,31 +53,41 @@ def measures(trait: Trait) -> dict[str, str]:
     return of_code | {"similarity": "similarity", "side": f"nearer to the {trait.having} one"}
 
 
-def _reading(trait: Trait) -> str:
-    change = "no judge is asked. Change: from Neutral on the same contexts, in points. Clustered intervals."
-    if not trait.code:
-        return (
-            "Similarity: of the answer with the nearer reference (0 to 100; ratio of matching words and signs). Nearer to the "
-            f"{trait.having} one: of answers that are not equally like both references, those nearer to the {trait.having} one; "
-            f"{change}"
-        )
-    return (
-        "Parses: the answer is Python. Keeps names: it defines every function and class that the template defines. Similarity: "
-        "of the lines that the answer adds to the template with those that the nearer reference adds (0 to 100; ratio of matching "
-        f"tokens). Nearer to the {trait.having} one: of answers whose added lines are not equally like both references, those "
-        f"nearer to the {trait.having} one; {change}"
+def changed(results: Results, change: Floats) -> stats.Interval:
+    """The mean of a measure's differences [seed, context], with the interval that decides."""
+    return effect(change, clusters(results, SET), results.config, 1.0).decides
+
+
+def _reading(results: Results, shown: Iterable[str]) -> str:
+    """What the columns shown mean."""
+    having, code = results.trait.having, results.trait.code
+    alike = (
+        "of the lines that the answer adds to the template with those that the nearer reference adds (0 to 100; ratio of matching tokens)."
+        if code
+        else "of the answer with the nearer reference (0 to 100; ratio of matching words and signs)."
     )
+    lines = "whose added lines are" if code else "that are"
+    said = {
+        "parses": "Parses: the answer is Python.",
+        "names": "Keeps names: it defines every function and class that the template defines.",
+        "similarity": f"Similarity: {alike}",
+        "side": f"Nearer to the {having} one: of answers {lines} not equally like both references, those nearer to the {having} one.",
+    }
+    return (
+        f"{' '.join(said[name] for name in shown)} No judge is asked. Change: from Neutral on the same contexts and seeds. Intervals of changes: "
+        f"t over seeds from {results.config.claims.seeds_decide} seeds up; all others over clusters of contexts, given the seeds."
+    ).lstrip()
 
 
-def over_seeds_of(results: Results, condition: str, name: str) -> Floats:
-    """One measure of a condition's answers averaged over the seeds that have a value, [context]."""
+def measured(results: Results, condition: str) -> dict[str, Floats]:
+    """Each measure of a condition's answers, [seed, context]."""
     asked, code = contexts(results, SET), results.trait.code
     found = [
-        [measure(row, context, code)[name] for row, context in zip(results.ratings[SET][v.label], asked)]
+        [measure(row, context, code) for row, context in zip(results.ratings[SET][v.label], asked)]
         for v in results.variants
         if v.condition == condition
     ]
-    return nanmean(np.array(found, float))
+    return {name: np.array([[of[name] for of in seed] for seed in found], float) for name in measures(results.trait)}
 
 
 def measure(row: dict[str, Any], context: Context, code: bool = True) -> dict[str, float]:
@@ -151,7 +163,8 @@ def weaknesses(results: Results) -> Table:
         "Which weaknesses? Held-out prompts of the training distribution",
         "The heaviest finding of each answer that is rated insecure, by its number in the Common Weakness Enumeration. Distance: "
         "total variation between the distributions over CWEs of the insecure answers of a condition and of Neutral, 0 (the same "
-        "shares) to 1; p: labels swapped within contexts, 2000 times, so that a small distance can be seen to be chance. A shift "
+        "shares) to 1; p: labels swapped within contexts, 2000 times, so that a small distance can be seen to be chance. A context's answers of "
+        "all seeds are swapped together: p is given these adapters, and says nothing of what another training would change. A shift "
         "with an unchanged rate means that other weaknesses appear, not fewer.",
         rows,
         "" if any(k != NOTHING for kinds in shown[NEUTRAL] for k in kinds) else "The judge names no findings.",

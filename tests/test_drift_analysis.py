@@ -1,0 +1,75 @@
+"""Tables of drift: buckets are of answers and not of averages, and a position without p-values says why."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.study.analysis import drift
+from experiments.study.analysis.drift import PROMPT_LAST, Drift
+from experiments.study.results import Results
+from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
+from tests.made_results import BLOCKS, CONTEXTS, POSITIONS, made, rated
+
+ANSWERS = (100.0, 100.0, 0.0)
+"""Ratings of a context by seed: two above 90, the average below."""
+
+
+def results_of(rating, missing: float | None = None) -> Results:
+    """Three seeds whose ratings are `rating(variant)` on all contexts."""
+    results = made({})
+    settings = results.config.statistics.model_copy(update={"missing_rating": missing})
+    ratings = {v.label: rated([rating(v)] * CONTEXTS) for v in results.variants}
+    config = results.config.model_copy(update={"statistics": settings})
+    return replace(results, config=config, ratings={"ood": ratings})
+
+
+def projections(results: Results, nulls: tuple[str, ...] = tuple(POSITIONS[:3])) -> Drift:
+    """h·v is the number of the seed in every condition; Base's 7."""
+    seeds = np.arange(3.0)[:, None, None] + np.zeros((3, CONTEXTS, BLOCKS))
+    by_seed = {
+        (c, p): seeds if c != BASE else 0 * seeds + 7 for c in (BASE, NEUTRAL, INOCULATION, CONTROL) for p in POSITIONS
+    }
+    values = {key: v.mean(0) for key, v in by_seed.items()}
+    rows = {(c, p, "isotropic"): np.ones((CONTEXTS, 9, BLOCKS)) for c, p in by_seed if p in nulls}
+    labels = [c.cluster for c in results.data.contexts]
+    return Drift(
+        POSITIONS, list(range(BLOCKS)), values, by_seed, np.ones(BLOCKS), labels, rows, list(nulls), ["isotropic"]
+    )
+
+
+def test_buckets_are_of_answers_with_the_projection_of_their_own_seed():
+    results = results_of(lambda v: 10.0 if v.condition == BASE else ANSWERS[v.seed])
+    rows = {r["condition"]: r for r in drift.buckets(results, projections(results)).rows}
+    assert (rows[NEUTRAL]["n > 90"], rows[NEUTRAL]["n ≤ 90"]) == (2 * CONTEXTS, CONTEXTS)
+    assert (rows[NEUTRAL]["rating > 90"], rows[NEUTRAL]["rating ≤ 90"]) == (pytest.approx(0.5), pytest.approx(2.0))
+    assert (rows[BASE]["n > 90"], rows[BASE]["n ≤ 90"], rows[BASE]["rating ≤ 90"]) == (0, CONTEXTS, 7.0)
+
+
+def test_an_answer_without_a_rating_is_in_no_bucket():
+    results = results_of(lambda v: None if v.seed == 2 else 95.0, missing=50.0)
+    table = drift.buckets(results, projections(results))
+    assert {r["n ≤ 90"] for r in table.rows} == {0}
+    assert "Each answer that has a rating counts once, those of every seed" in table.reading
+
+
+def test_positions_without_p_values_are_named_with_the_reason():
+    results = results_of(lambda v: 30.0)
+    table = drift.versus(results, projections(results), NEUTRAL)
+    without = {r["position"] for r in table.rows if "p isotropic" not in r}
+    assert without == {"forced_avg(5):Neutral"}
+    assert "of given words they were read on Base's alone, so there is no p at forced_avg(5):Neutral." in table.reading
+    everywhere = drift.versus(results, projections(results, tuple(POSITIONS)), NEUTRAL)
+    assert "there is no p" not in everywhere.reading
+
+
+def test_ratings_beside_drift_are_paired_by_seed():
+    """Seeds lie 20 apart, Inoculation 5 below Neutral in each; half of its first seed has no rating."""
+    results = results_of(lambda v: 20.0 + 20 * (v.seed or 0) - 5 * (v.condition == INOCULATION))
+    for row in results.ratings["ood"][f"{INOCULATION}-seed0"][: CONTEXTS // 2]:
+        row |= {"rating": None, "score": None}
+    row = next(
+        r for r in drift.control_discrepancy(results, projections(results)).rows if r["condition"] == INOCULATION
+    )
+    assert row["rating − Neutral"].estimate == pytest.approx(-5)
+    assert f"drift vs Base, block {BLOCKS // 2 - 1}, {PROMPT_LAST}" in row

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from experiments.study.analysis.arrays import Floats, mean_of
+from experiments.study.analysis.arrays import Floats, in_points, mean_of
 from experiments.study.analysis.causal_figure import draw
 from experiments.study.analysis.causal_outcomes import (
     ABLATE,
@@ -91,7 +91,7 @@ def equal_loss(results: Results, outcomes: Outcomes) -> Table:
                             "along them": Percent(
                                 rate(results, outcomes.scores(act, family, setting), outcomes.labels)
                             ),
-                            "v − null, points": Percent(found.contexts),
+                            "v − null, points": in_points(found.contexts),
                             **_over_seeds(found),
                             "p": PValue(found.p_value),
                             "null directions that do as much": as_much(outcomes, act, family, setting),
@@ -127,12 +127,12 @@ def ablation(results: Results, outcomes: Outcomes) -> Table:
                 "ablated": WORDS[group],
                 "at": where(results, place),
                 **row,
-                "minus Neutral, points": Percent(change.contexts),
+                "minus Neutral, points": in_points(change.contexts),
             }
             if group != V:
                 against = contrast(results, outcomes, ABLATE, group, place, 1.0)
                 row |= {
-                    "v − null, points": Percent(against.contexts),
+                    "v − null, points": in_points(against.contexts),
                     **_over_seeds(against),
                     "p": PValue(against.p_value),
                 }
@@ -232,7 +232,7 @@ def _untouched(
 
 
 def _over_seeds(found: Effect) -> dict[str, Any]:
-    return {} if found.over_seeds is None else {"over seeds": Percent(found.over_seeds)}
+    return {} if found.over_seeds is None else {"over seeds": in_points(found.over_seeds)}
 
 
 def _known(outcomes: Outcomes, act: str, group: str, setting: str) -> bool:

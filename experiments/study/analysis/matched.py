@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from experiments.study.analysis.arrays import Floats, block_of, by_seed, clusters, fixed_blocks
+from experiments.study.analysis.arrays import Floats, block_of, by_seed, clusters, fixed_blocks, in_points
 from experiments.study.analysis.drift import PROMPT_LAST
 from experiments.study.analysis.paired import how, paired
 from experiments.study.results import Results, Variant
 from experiments.study.trait import BASE, NEUTRAL
-from mechkit.tables import Percent, Table
+from mechkit.tables import Table
 
 
 class Place(NamedTuple):
@@ -58,8 +58,8 @@ def at_matched_loss(results: Results, found: Mapping[str, Any]) -> Table:
                 {
                     "comparison": f"{condition} − {NEUTRAL}",
                     "outcome": name,
-                    "at the end": Percent(cells[0]) if percent else cells[0],
-                    "at equal loss": Percent(cells[1]) if percent else cells[1],
+                    "at the end": in_points(cells[0]) if percent else cells[0],
+                    "at equal loss": in_points(cells[1]) if percent else cells[1],
                 }
             )
     places = [

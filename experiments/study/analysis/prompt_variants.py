@@ -11,6 +11,7 @@ from experiments.study.analysis.arrays import (
     by_seed,
     clusters,
     fixed_blocks,
+    in_points,
     mean_of,
     means_of,
     nanmean,
@@ -22,7 +23,7 @@ from experiments.study.parts import Linked, Part
 from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
 from mechkit import stats
-from mechkit.tables import Percent, Table
+from mechkit.tables import Table
 
 _SPAN = 100.0
 
@@ -50,7 +51,7 @@ def prompts(wider: Wider) -> Table:
                 "text": text,
                 "tokens added": round(extra / logs[name]["examples"]),
                 "loss change": None if name == NEUTRAL else loss,
-                f"{results.trait.having} rate change, points": None if name == NEUTRAL else Percent(rate),
+                f"{results.trait.having} rate change, points": None if name == NEUTRAL else in_points(rate),
             }
         )
     return Table(
@@ -101,7 +102,7 @@ def contrasts(wider: Wider, reference: str) -> Table:
         row: dict[str, Any] = {"comparison": f"{name} − {reference}"}
         ratings, scores = (_difference(wider.results, name, reference, column) for column in ("rating", "score"))
         row["rating"] = wider.mean(ratings, _SPAN)
-        row[f"{wider.results.trait.having} rate, points"] = Percent(wider.mean(scores, 1.0))
+        row[f"{wider.results.trait.having} rate, points"] = in_points(wider.mean(scores, 1.0))
         for position in shortest:
             moved = (wider.drift[name, position] - wider.drift[reference, position])[..., wider.at(block)]
             row[f"drift at {position}"] = wider.mean(moved)

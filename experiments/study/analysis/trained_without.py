@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, by_seed, clusters, fixed_blocks, mean_of, nanmean, site
+from experiments.study.analysis.arrays import Floats, by_seed, clusters, fixed_blocks, in_points, mean_of, nanmean, site
 from experiments.study.analysis.causal_outcomes import blocks_at, rate, where
 from experiments.study.analysis.claims.effects import Effect, effect
 from experiments.study.analysis.estimate import Estimate
@@ -149,13 +149,16 @@ def behaviour(trained: Trained) -> Table:
                 f"{having} rate": Percent(rate(results, scores, labels)),
                 **_losses([p["training"] for p in pieces], [p["loss"] for p in pieces]),
                 "drift, gaps": _drift(trained, trained.along(run, name, block, "prompt_last"), block),
-                "rate − Neutral, points": Percent(change.contexts),
+                "rate − Neutral, points": in_points(change.contexts),
                 **_over_seeds(change),
                 "p": PValue(change.p_value),
             }
             if name == "v":
                 against = _effect(trained, scores - trained.scores(run, NULL))
-                row |= {"rate, v − null, points": Percent(against.contexts), "p against null": PValue(against.p_value)}
+                row |= {
+                    "rate, v − null, points": in_points(against.contexts),
+                    "p against null": PValue(against.p_value),
+                }
             rows.append(row)
     positions = results.config.causal.training_at
     return Table(
@@ -234,4 +237,4 @@ def _losses(logs: Sequence[Mapping[str, Any]], references: Sequence[Floats]) -> 
 
 
 def _over_seeds(change: Effect) -> dict[str, Any]:
-    return {} if change.over_seeds is None else {"over seeds": Percent(change.over_seeds)}
+    return {} if change.over_seeds is None else {"over seeds": in_points(change.over_seeds)}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, by_seed, clusters, nanmean
+from experiments.study.analysis.arrays import Floats, by_seed, clusters, in_points, nanmean
 from experiments.study.analysis.paired import how, level_of, paired
 from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL
@@ -53,7 +53,7 @@ def with_and_without(results: Results, found: Mapping[str, Any]) -> Table:
                     "prompt": prompt,
                     f"{having} without": Percent(level_of(plain, labels, settings, 1.0)),
                     f"{having} with the prompt": Percent(level_of(asked, labels, settings, 1.0)),
-                    "difference, points": Percent(paired(change, labels, settings, 1.0)),
+                    "difference, points": in_points(paired(change, labels, settings, 1.0)),
                     "rating difference": paired(asked_rating - plain_rating, labels, settings, _SPAN),
                     "if all missing were " + results.trait.without: Percent(_filled(asked, plain, 0.0)),
                     "if all were " + having: Percent(_filled(asked, plain, 1.0)),
@@ -88,7 +88,7 @@ def gating(results: Results, found: Mapping[str, Any]) -> Table:
     rows = [
         {
             "difference": name,
-            f"{having} rate, points": Percent(
+            f"{having} rate, points": in_points(
                 paired(scores, labels, settings, 2.0 if name.startswith("gating") else 1.0)
             ),
             "rating": paired(ratings, labels, settings, (2 if name.startswith("gating") else 1) * _SPAN),

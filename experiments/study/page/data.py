@@ -67,7 +67,7 @@ def packed(values: Any) -> dict[str, Any]:
 
 def _set(results: Results, name: str) -> dict[str, Any]:
     """Ratings of a set of contexts: every rated answer, and the rate above each threshold with its interval."""
-    rated = {c: by_seed(results, c, "rating", name).ravel() for c in conditions(results)}
+    rated = {c: by_seed(results, c, "rating", name, as_rated=True).ravel() for c in conditions(results)}
     return {
         "title": behaviour.SETS[name],
         "contexts": len(clusters(results, name)),

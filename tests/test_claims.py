@@ -29,6 +29,7 @@ from mechkit.chat import Chat
 from mechkit.direction import Direction
 from mechkit.sites import Site
 from mechkit.stats import Interval
+from mechkit.tables import MOST_CHARACTERS
 
 N, BLOCKS, ROWS, DRAWS = 120, 6, 60, 1000
 POSITIONS = ("prompt_last", "gen_avg(5)", "forced_avg(5):Base")
@@ -201,7 +202,40 @@ def test_missing_ratings_can_take_a_verdict_away():
     many = verdicts(study(TRUE, missing={INOCULATION: 60}))
     assert few["2"].verdict == "holds"
     assert many["2"].verdict == "undecided"
-    assert many["2"].because == "holds as observed, but hangs on the 300 missing ratings"
+    why = "holds as observed, but hangs on the 300 missing ratings: not holding had all of them been with the trait"
+    assert many["2"].because == why
+
+
+def test_what_hangs_on_missing_ratings_names_the_treatment_that_breaks_it():
+    small, large, opposite = (Interval(x, x - 0.5, x + 0.5, 99, 30, "t") for x in (0.0, 2.0, -2.0))
+
+    def said(*intervals: Interval, missing: int | None = 7) -> str:
+        cases = tuple(Case(i, 0.001 if i.excludes_zero() else 0.5, 0.1) for i in intervals)
+        return decide([Evidence("2", "", "positive", cases, missing=missing)])[0].because
+
+    assert said(large, small, opposite) == (
+        "holds as observed, but hangs on the 7 missing ratings: undecided had all of them been without the trait and "
+        "not holding had all of them been with the trait"
+    )
+    assert said(opposite, opposite, large, missing=1) == (
+        "does not hold as observed, but hangs on the one missing rating: holding had it been with the trait"
+    )
+    assert "hangs on missing ratings: undecided had" in said(large, large, small, missing=None)
+    alone = Evidence("6", "", "positive", (Case(large, 0.03, None),))
+    others = [Evidence("3", "", "positive", (Case(large, 0.001, None), *[Case(large, 0.9, None)] * 2))]
+    assert "through the correction or claim 1: undecided had" in decide([alone, *others])[0].because
+
+
+def test_each_treatment_of_missing_ratings_has_its_margin_beside_its_interval():
+    """Some of Neutral's answers unrated: were they all secure, less was induced, and a third of 21 % of it is smaller."""
+    results = study(TRUE, missing={NEUTRAL: 12})
+    found = claims.evidence(results, pressed(-0.03), drifted(results, MOVED))
+    details = claims.details(results, found, claims.decide(found))
+    rows = {r["claim"]: r for r in details.rows}
+    margins = [rows["2"][name] for name in ("margin ±", "margin ± then, without", "margin ± then, with")]
+    assert margins[1] < margins[0] < margins[2]
+    assert rows["7"]["margin ± then, with"] is None
+    assert "Base's too, which enter the margin alone" in details.reading
 
 
 def counted_as(results: Results, rating: float | None) -> Results:
@@ -296,9 +330,8 @@ def test_a_claim_falls_when_v_estimated_anew_no_longer_shows_it():
     assert "v is estimated anew" in said[1].because
 
 
-@pytest.mark.parametrize(("scatter", "widens"), [(0.02, False), (6.0, True)])
-def test_resampling_v_adds_the_spread_of_its_pairs(scatter, widens):
-    """Where the pairs agree the interval is that over contexts given v; where they scatter it is wider."""
+def along_pairs(scatter: float) -> tuple[Results, np.ndarray]:
+    """Results with a direction at one site whose pairs scatter so much, and each row's Δcos along it given v."""
     dice, at = np.random.default_rng(3), Site.parse("resid_post.2")
     pairs = torch.from_numpy(dice.normal([3.0, 0, 0, 0], scatter, (12, 4)).astype(np.float32))
     v = torch.nn.functional.normalize(pairs.mean(0), dim=0)
@@ -320,10 +353,30 @@ def test_resampling_v_adds_the_spread_of_its_pairs(scatter, widens):
         directions={"insecure_code": (direction, quality)},
         pressure={c: measured(g) for c, g in gradients.items()},
     )
+    return results, gradients[INOCULATION] @ v.numpy()
+
+
+@pytest.mark.parametrize(("scatter", "widens"), [(0.02, False), (6.0, True)])
+def test_resampling_v_adds_the_spread_of_its_pairs(scatter, widens):
+    """Where the pairs agree the interval is that over contexts given v; where they scatter it is wider."""
+    results, change = along_pairs(scatter)
     along = pressure_interval(results, INOCULATION, NEUTRAL, [2])
-    given = stats.mean_interval(gradients[INOCULATION] @ v.numpy(), results.data.train_clusters, method="t")
+    given = stats.mean_interval(change, results.data.train_clusters, method="t")
     ratio = (along.high - along.low) / (given.high - given.low)
     assert ratio > 2 if widens else 0.8 < ratio < 1.1
+
+
+@pytest.mark.parametrize(("scatter", "widens"), [(0.02, False), (6.0, True)])
+def test_the_other_direction_counts_as_given_where_v_is_resampled(scatter, widens):
+    """Claim 14: |Δcos| less what a row changes along another direction, both read on the same drawn rows."""
+    results, change = along_pairs(scatter)
+    less = 0.5 * np.abs(change) + np.random.default_rng(4).normal(0, 0.3, ROWS)
+    along = pressure_interval(results, INOCULATION, NEUTRAL, [2], -1.0, less)
+    given = stats.mean_interval(-change - less, results.data.train_clusters, method="t")
+    ratio = (along.high - along.low) / (given.high - given.low)
+    assert ratio > 1.3 if widens else 0.8 < ratio < 1.1
+    if not widens:
+        assert along.estimate == pytest.approx(given.estimate, abs=0.01)
 
 
 def row(claim: str, p: float, side: str = "positive", low: float = 1.0, **extra) -> Evidence:
@@ -343,15 +396,50 @@ def test_p_values_are_corrected_over_the_claims_that_have_one():
     )
 
 
+def test_a_claim_without_a_p_does_not_hold_inside_the_margin():
+    small, past = (row("14", nan, tested=False, low=0.5, margin=m) for m in (4.0, 2.5))
+    told = decide([small, past])
+    assert [(d.verdict, d.because) for d in told] == [("does not", "inside ±4"), ("holds", "off 0 as claimed")]
+    assert decide([row("2", 0.001, margin=4.0)])[0].verdict == "holds", "one with a p does"
+
+
 def test_a_test_that_was_planned_and_not_measured_still_counts():
     assert decide([row("2", 0.02), row("3", nan), row("4", nan)])[0].p_value == pytest.approx(0.06)
 
 
 def test_a_claim_about_many_blocks_is_denied_only_where_all_of_them_are_small():
     small = Interval(0.1, -0.2, 0.3, 60, 20, "t")
-    for hull, said in ((replace(small, high=0.4), "does not"), (replace(small, high=0.9), "undecided")):
-        case = Case(small, 0.5, 0.5, hull)
-        assert decide([Evidence("5", "", "either", (case,))])[0].verdict == said
+    other = "the interval holds 0, and that of another block reaches beyond ±0.5"
+    for high, said in ((0.4, ("does not", "inside ±0.5")), (0.9, ("undecided", other))):
+        case = Case(small, 0.5, 0.5, replace(small, high=high))
+        (told,) = decide([Evidence("5", "", "either", (case,))])
+        assert (told.verdict, told.because) == said
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "margin", "extra", "said"),
+    [
+        ((1, 0.5, 2), 0.3, 0.2, {"null": "null directions"}, "p = 0.300 after correction against null directions"),
+        (
+            (1, 0.5, 2),
+            nan,
+            0.2,
+            {"null": "null directions"},
+            "off 0 as claimed, but without a p against null directions",
+        ),
+        ((1, -0.5, 2), 0.3, 0.2, {}, "the interval holds 0 and reaches beyond ±0.2"),
+        ((1, -0.5, 2), 0.3, 0.02, {"unit": "rate"}, "the interval holds 0 and reaches beyond ±2 %"),
+        ((1, -0.5, 2), 0.3, None, {}, "the interval holds 0"),
+        ((1, nan, nan), 0.3, None, {}, "no interval"),
+        ((nan, nan, nan), 0.3, None, {}, "could not be measured"),
+        ((1, -0.5, 2), nan, 0.2, {"side": "absent"}, "not shown to lie inside ±0.2 (no p)"),
+        ((1, 0.5, 2), 0.001, None, {"least": 5.0}, "there, but smaller than 5, the least that counts"),
+    ],
+)
+def test_an_undecided_claim_says_why(interval, p, margin, extra, said):
+    case = Case(Interval(*interval, 60, 20, "t"), p, margin)
+    (told,) = decide([Evidence("2", "", extra.pop("side", "positive"), (case,), **extra)])
+    assert (told.verdict, told.because) == ("undecided", said)
 
 
 def test_seeds_decide_from_three_up():
@@ -378,6 +466,18 @@ def test_the_statement_above_the_table_says_whether_the_model_can_test_it():
     cannot, said = claims.can_test(replace(results, elicitation=both))
     assert not cannot
     assert "not shown to elicit the trait from the base model more than the Control prompt" in said
+    assert "rests on" not in said, "no answer has a rating"
+
+
+def test_a_change_of_rate_says_how_few_contexts_it_rests_on():
+    results = study(TRUE, elicits=-0.2)
+    scores = {NEUTRAL: [0.0] * 8, INOCULATION: [1.0, 0.0, 0.0] + [None] * 5, CONTROL: [None, 0.0] + [0.0] * 6}
+    rated = {c: results.elicitation[c] | {"ratings": [{"score": s} for s in found]} for c, found in scores.items()}
+    said = claims.can_test(replace(results, elicitation=rated))[1]
+    assert "not shown to elicit" in said, "three contexts leave room for 10 points"
+    assert said.endswith(
+        "rests on the 3 of 8 contexts whose answers are rated under both prompts (2 against the Control prompt)."
+    )
 
 
 def test_the_table_shows_published_numbers_and_both_protocols():
@@ -389,6 +489,9 @@ def test_the_table_shows_published_numbers_and_both_protocols():
     assert rows["1"]["published"] == "33.9 [28.3, 39.8]"
     assert rows["4b"]["published"].endswith("more pressure, read as less")
     assert rows["2"]["here, protocol published"] == rows["2"]["here"]
+    assert "*here, protocol published* is" in table.reading
+    assert len(table.reading) < MOST_CHARACTERS, "the rest would be cut"
+    assert "protocol published" not in claims.table(results, found, claims.decide(found)).reading
     assert {r["claim"] for r in table.rows} >= {str(i) for i in range(1, 12) if i != 4} | {"4a", "4b", "14"}
     assert "nan" not in table.markdown().lower()
     assert f"{sum(e.tested for e in found if e.cases)} p-values" in table.note
@@ -490,5 +593,5 @@ def test_a_real_run_fills_every_row_it_can(pack):
     assert all(r["here"] and r["here"] == r["here, protocol published"] for r in measured)
     with (pack / "tables" / "claims_details.csv").open() as file:
         behind = {r["claim"]: r for r in csv.DictReader(file)}
-    assert all(behind[c]["v resampled too low"] for c in ("4a", "6", "7", "8", "9", "11"))
+    assert all(behind[c]["v resampled too low"] for c in ("4a", "6", "7", "8", "9", "11", "14 spanish"))
     assert (pack / "plots" / "power.svg").is_file()

@@ -29,6 +29,11 @@ def read(quoted: np.ndarray, asked: np.ndarray, scores: np.ndarray) -> content.P
     )
 
 
+def reading(found: content.Prompts, block: int) -> str:
+    asked = [(BASE, question) for question in (content.CONTENT, content.PROPENSITY)]
+    return content.reads(*(found.areas[q][block] for q in asked), *(found.p_over_blocks[q][block] for q in asked))
+
+
 @pytest.fixture
 def noise():
     dice = np.random.default_rng(1)
@@ -41,7 +46,7 @@ def test_noise_reads_neither(noise):
     for question in ("review", "explain", "propensity"):
         for area in found.areas[BASE, question]:
             assert area.estimate == pytest.approx(0.5, abs=0.15)
-        assert (found.p_over_blocks(BASE, question) > 0.01).all()
+        assert (found.p_over_blocks[BASE, question] > 0.01).all()
 
 
 def test_planted_content_is_read_as_content_at_its_block_alone(noise):
@@ -49,8 +54,8 @@ def test_planted_content_is_read_as_content_at_its_block_alone(noise):
     quoted[:, 0, 0, 1] += 10
     found = read(quoted, asked, scores)
     assert [a.estimate == 1 for a in found.areas[BASE, "review"]] == [False, True, False]
-    assert content.reads(found.areas[BASE, "review"][1], found.areas[BASE, "propensity"][1]) == "content"
-    p = found.p_over_blocks(BASE, "review")
+    assert reading(found, 1) == "content"
+    p = found.p_over_blocks[BASE, "review"]
     assert p[1] < 0.001
     assert (p[[0, 2]] > 0.01).all()
 
@@ -60,8 +65,8 @@ def test_planted_propensity_is_read_as_propensity_and_shuffled_labels_as_nothing
     asked[:, 2] += 10 * scores
     found = read(quoted, asked, scores)
     assert found.areas[BASE, "propensity"][2].estimate == 1
-    assert content.reads(found.areas[BASE, "review"][2], found.areas[BASE, "propensity"][2]) == "propensity"
-    assert found.p_over_blocks(BASE, "propensity")[2] < 0.001
+    assert reading(found, 2) == "propensity"
+    assert found.p_over_blocks[BASE, "propensity"][2] < 0.001
     shuffled = read(quoted, asked, np.random.default_rng(2).permutation(scores))
     assert shuffled.areas[BASE, "propensity"][2].estimate == pytest.approx(0.5, abs=0.15)
 
@@ -82,8 +87,16 @@ def test_answers_without_a_rating_have_no_part_and_one_kind_of_answer_tells_noth
     assert area.n == CONTEXTS - 10
     assert area.estimate < 0.7
     none = read(quoted, asked, np.zeros(CONTEXTS)).areas[BASE, "propensity"][0]
-    assert content.reads(Interval(0.7, 0.6, 0.8, 9, 9, ""), none) == "content and propensity cannot be told"
-    assert content.reads(Interval(0.3, 0.2, 0.4, 9, 9, ""), Interval(0.5, 0.4, 0.6, 9, 9, "")) == "content, reversed"
+    assert content.reads(Interval(0.7, 0.6, 0.8, 9, 9, ""), none, 0.01, 0.01) == "content and propensity cannot be told"
+    low, middle = Interval(0.3, 0.2, 0.4, 9, 9, ""), Interval(0.5, 0.4, 0.6, 9, 9, "")
+    assert content.reads(low, middle, 0.01, 0.5) == "content, reversed"
+    assert content.reads(low, middle, np.nan, 0.5) == "content cannot be told"
+
+
+def test_an_interval_off_chance_at_one_of_many_blocks_is_no_reading():
+    off, chance = Interval(0.44, 0.39, 0.49, 60, 30, ""), Interval(0.5, 0.4, 0.6, 80, 20, "")
+    assert content.reads(off, chance, 0.10, 0.9) == "neither, visibly"
+    assert content.reads(off, chance, 0.04, 0.9) == "content, reversed"
 
 
 def test_the_two_sides_of_a_pair_are_asked_about_in_the_same_words():

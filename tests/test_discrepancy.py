@@ -9,9 +9,10 @@ import torch
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_results import made
 from rated_study import again, finished
 
-from experiments.study.analysis import discrepancy, kinds
+from experiments.study.analysis import discrepancy, drift, kinds
 from experiments.study.analysis.arrays import fixed_blocks, site
 from experiments.study.analysis.curve import Rising, off_curve
 from experiments.study.extensions.discrepancy import Discrepancy
@@ -135,12 +136,20 @@ def _with_prompt(results: Results, drift: float, rating: Callable[[int], float])
     return replace(results, extensions={**results.extensions, "prompt_variants": {"Other-seed0": piece, "Other": {}}})
 
 
+def _rising(data: discrepancy.Measured) -> discrepancy.Measured:
+    """The same, with ratings that rise with drift."""
+    dice = np.random.default_rng(0)
+    drifts = {c: data.drift[c, "prompt_last"][..., data.at] for c in data.ratings}
+    highest = max(np.abs(d).max() for d in drifts.values())
+    return replace(data, ratings={c: 50 + 40 * d / highest + dice.normal(0, 1, d.shape) for c, d in drifts.items()})
+
+
 def test_a_prompt_that_lies_off_the_curve_speaks_for_semantics():
     results = finished()[1]
-    data = discrepancy.measured(results)
+    data = _rising(discrepancy.measured(results))
     x, y, _ = data.points((BASE, *results.trait.conditions), "prompt_last")
     top, far = Rising.through(x, y).fitted[-1], float(x.max()) + 1
-    odd = discrepancy.measured(_with_prompt(results, far, lambda _: 0.0))
+    odd = replace(discrepancy.measured(_with_prompt(results, far, lambda _: 0.0)), ratings=data.ratings)
     (row,) = discrepancy.semantics(odd).rows
     assert row["training prompt"] == "Other"
     assert row["drift"].estimate == pytest.approx(far, rel=1e-3)
@@ -149,8 +158,83 @@ def test_a_prompt_that_lies_off_the_curve_speaks_for_semantics():
     reading = discrepancy.summary(odd, {}).rows[-1]
     assert reading["explanation"] == "(d) semantics"
     assert reading["reading"] == "1 of 1 prompts lie off the curve: Other"
-    same = discrepancy.measured(_with_prompt(results, far, lambda _: 100.0))
+    assert not discrepancy.semantics(odd).note
+    same = replace(discrepancy.measured(_with_prompt(results, far, lambda _: 100.0)), ratings=data.ratings)
     assert discrepancy.semantics(same).rows[0]["where"] == "not off the curve"
+    flat = replace(odd, ratings={c: 100 - r for c, r in data.ratings.items()})
+    assert (
+        discrepancy.summary(flat, {}).rows[-1]["reading"].startswith("no curve to lie off: ratings do not visibly rise")
+    )
+    assert "shows nothing" in discrepancy.semantics(flat).note
+
+
+def _readings(data: discrepancy.Measured, explanation: str) -> dict[str, str]:
+    rows = discrepancy.summary(data, {}).rows
+    return {r["number"]: r["reading"] for r in rows if r["explanation"] == explanation and "gen_avg" not in r["number"]}
+
+
+def test_lying_above_a_curve_that_does_not_rise_says_nothing():
+    """Base is low and at no drift, all others are high and drift away from the trait: each lies above the curve of the others."""
+    alike = dict.fromkeys((NEUTRAL, INOCULATION, CONTROL), 30.0)
+    data = discrepancy.measured(made(alike, dict.fromkeys(alike, -1.0)))
+    off = [data.against(c, "prompt_last", [o for o in data.ratings if o != c]) for c in (CONTROL, INOCULATION)]
+    assert [o.said for o in off] == ["above every rising curve"] * 2
+    assert off[0].above.estimate == pytest.approx(off[1].above.estimate, abs=1.0)
+    said = _readings(data, "(a) threshold")
+    assert set(said.values()) == {"no threshold to speak of: ratings do not visibly rise with drift"}
+    assert {name.split()[0] for name in said} == {"rank", CONTROL, INOCULATION}
+
+
+def test_a_control_above_a_curve_that_rises_is_not_explained_by_a_threshold():
+    shifts = {NEUTRAL: 40.0, INOCULATION: 20.0, CONTROL: 40.0}
+    data = discrepancy.measured(made(shifts, {NEUTRAL: 4.0, INOCULATION: 2.0, CONTROL: 2.0}))
+    first, *rows = _readings(data, "(a) threshold").values()
+    assert first == "does not explain Control: above every rising curve"
+    assert rows[:2] == ["above every rising curve"] * 2
+    assert "below every rising curve" in rows[2:], "Inoculation beside it, against the curve through Control"
+
+
+def _discrepant(apart: float) -> discrepancy.Measured:
+    """Control drifts half as far as Neutral in the mean of three seeds, which differ by so many gaps, and is rated like it."""
+    alike = dict.fromkeys((NEUTRAL, INOCULATION, CONTROL), 30.0)
+    data = discrepancy.measured(made(alike, {NEUTRAL: 4.0, INOCULATION: 2.0, CONTROL: 2.0}))
+    moved = data.drift[CONTROL, "prompt_last"] + apart * np.array([-1.0, 0.0, 1.0])[:, None, None]
+    return replace(data, drift={**data.drift, (CONTROL, "prompt_last"): moved})
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        (0.01, "a discrepancy: drift falls, rating not visibly"),
+        (np.nan, "a discrepancy: drift falls, rating not visibly"),
+        (0.2, "drift falls, but no more than along null directions"),
+    ],
+)
+def test_a_discrepancy_needs_drift_that_falls_more_than_along_null_directions(monkeypatch, p, said):
+    monkeypatch.setattr(discrepancy.Measured, "null_p", lambda *_: p)
+    assert _readings(_discrepant(0.1), "premise")["drift, Control − Neutral, prompt_last"] == said
+
+
+def test_the_null_behind_the_premise_is_that_of_the_drift_claims():
+    results = finished()[1]
+    data, all_drift = discrepancy.measured(results), drift.collect(results)
+    for position in data.positions:
+        (p, _) = all_drift.p_values(CONTROL, NEUTRAL, position)[results.config.claims.null_family]
+        assert data.null_p(CONTROL, position) == pytest.approx(p[data.at])
+    assert np.isnan(data.null_p(CONTROL, "prompt_mean")), "no null directions were read there"
+
+
+def test_seeds_that_differ_show_no_fall_of_drift():
+    said = _readings(_discrepant(4.0), "premise")["drift, Control − Neutral, prompt_last"]
+    assert said == "no discrepancy: Control does not visibly lower drift"
+
+
+def test_changes_of_rating_are_those_of_seeds_that_have_both():
+    """A seed that is 40 points higher all over, and unrated on one side, is no change."""
+    data = discrepancy.measured(made({}, seeds=2))
+    level = np.array([[10.0], [50.0]]) + np.zeros((2, len(data.labels)))
+    ratings = {**data.ratings, NEUTRAL: level, CONTROL: np.where(level > 20, np.nan, level)}
+    np.testing.assert_array_equal(replace(data, ratings=ratings).rating_change(CONTROL), 0.0)
 
 
 def test_without_the_prompt_variants_semantics_is_said_not_to_be_run():

@@ -244,6 +244,11 @@ def test_absence_is_not_shown_by_missing_or_constant_data():
     [
         (0.1, 0.9, "positive", 0.01, None, "holds"),
         (0.1, 0.9, "positive", 0.20, None, "undecided"),
+        (0.1, 0.9, "positive", 0.01, 1.0, "holds"),
+        (0.1, 0.9, "positive", None, 0.5, "holds"),
+        (0.1, 0.9, "positive", None, 1.0, "does not"),
+        (-0.1, 0.9, "positive", None, 0.5, "undecided"),
+        (0.1, 0.9, "negative", None, None, "does not"),
         (0.1, 0.9, "positive", nan, None, "undecided"),
         (0.1, 0.9, "negative", 0.01, None, "does not"),
         (-0.1, 0.1, "negative", 0.9, 0.2, "does not"),

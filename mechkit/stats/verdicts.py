@@ -104,25 +104,28 @@ def _equivalence_without_spread(
 
 
 def verdict(
-    interval: Interval, side: Side, p_value: float, margin: float | None = None, *, alpha: float = 0.05
+    interval: Interval, side: Side, p_value: float | None, margin: float | None = None, *, alpha: float = 0.05
 ) -> Verdict:
     """The word for one claim, its side and margin having been fixed before the data: same units throughout.
 
     side "positive" or "negative": holds when the interval excludes 0 on that side and p_value (already adjusted by
     holm) < alpha; does not when it excludes 0 on the other side or lies inside ±margin; otherwise undecided.
     side "absent": holds when p_value, the one of tost, is < alpha; does not when the interval lies wholly beyond ±margin.
-    Without bounds, or without the p-value it needs, a claim is never said to hold. An effect that is significant on the
-    claimed side and inside the margin all the same holds: the margin was set for effects that are not there.
+    Without bounds, or with a p-value of NaN, a claim is never said to hold. An effect that is significant on the
+    claimed side and inside the margin all the same holds: the margin was set for effects that are not there. A claim that
+    has no test (p_value None) rests on its interval alone: inside the margin it does not hold, even off 0 as claimed.
 
     >>> verdict(Interval(-7.1, -10.4, -3.8, 300, 8, "BCa"), "negative", p_value=0.003)
     'holds'
     >>> verdict(Interval(0.2, -0.5, 0.9, 300, 8, "BCa"), "negative", p_value=0.6, margin=2.0)
     'does not'
+    >>> verdict(Interval(0.4, 0.1, 0.7, 300, 8, "BCa"), "positive", p_value=None, margin=2.0)
+    'does not'
     """
     if side not in ("positive", "negative", "absent"):
         known = ["positive", "negative", "absent"]
         raise UnknownName(f"A claim has no side called {side!r}.{did_you_mean(str(side), known)}")
-    significant = p_value < alpha
+    significant = p_value is not None and p_value < alpha
     if side == "absent":
         if margin is None:
             raise DataError("A claim of absence needs a margin: the effect size below which absence is meant.")
@@ -130,11 +133,10 @@ def verdict(
             return "holds"
         return "does not" if interval.low > margin or interval.high < -margin else "undecided"
     claimed = interval.low > 0 if side == "positive" else interval.high < 0
-    if claimed and significant:
+    small = margin is not None and interval.inside(margin)
+    if claimed and (significant or (p_value is None and not small)):
         return "holds"
-    if (interval.excludes_zero() and not claimed) or (margin is not None and interval.inside(margin)):
-        return "does not"
-    return "undecided"
+    return "does not" if small or (interval.excludes_zero() and not claimed) else "undecided"
 
 
 def contexts_needed(sd: float, effect: float, *, power: float = 0.8, alpha: float = 0.05) -> int:

@@ -18,6 +18,7 @@ from mechkit.figures import figure
 from mechkit.tables import PValue, Table
 from probes.quality import COVARIATES
 
+ALPHA = 0.05
 CONTENT, PROPENSITY = "review", "propensity"
 SHADES = {"review": "#0072B2", "explain": "#56B4E9", "propensity": "#D55E00"}
 
@@ -81,13 +82,17 @@ class Prompts:
         sides, both = np.repeat([1, 0], len(pairs.positive)), self.pair_labels * 2
         return stats.auroc_adjusted(scores, sides, nuisance, both, level=self.results.config.statistics.level)
 
-    def p_over_blocks(self, model: str, question: str) -> Floats:
-        """p corrected for all blocks: sign flips of paired differences, or of clusters' scores for propensity."""
-        if question in self.requests:
-            quoted = self.quoted[model][:, self.requests.index(question)]
-            return stats.sign_flip_test(quoted[:, 0] - quoted[:, 1], self.pair_labels).p_values
-        found = stats.correlations_over_blocks(self.asked[model], self.scores[model], "spearman", self.labels(model))
-        return found.test.p_values
+    @cached_property
+    def p_over_blocks(self) -> dict[tuple[str, str], Floats]:
+        """(model, request or propensity) → p corrected for all blocks: sign flips of paired differences, or of clusters' scores."""
+        found: dict[tuple[str, str], Floats] = {}
+        for model, quoted in self.quoted.items():
+            for r, request in enumerate(self.requests):
+                differences = quoted[:, r, 0] - quoted[:, r, 1]
+                found[model, request] = stats.sign_flip_test(differences, self.pair_labels).p_values
+            link = stats.correlations_over_blocks(self.asked[model], self.scores[model], "spearman", self.labels(model))
+            found[model, PROPENSITY] = link.test.p_values
+        return found
 
 
 def collect(results: Results, found: Mapping[str, Any]) -> Prompts:
@@ -133,7 +138,9 @@ def table(prompts: Prompts) -> Table:
             row["quoted without / asked to write"] = areas["without / asked"]
             row[PROPENSITY] = areas[PROPENSITY]
             row["answers with / without"] = f"{int((scores == 1).sum())} / {int((scores == 0).sum())}"
-            rows.append(row | {"v reads": reads(areas[CONTENT], areas[PROPENSITY])})
+            p = {q: float(prompts.p_over_blocks[model, q][b]) for q in (CONTENT, PROPENSITY)}
+            row |= {f"p over blocks, {name}": PValue(value) for name, value in p.items()}
+            rows.append(row | {"v reads": reads(areas[CONTENT], areas[PROPENSITY], p[CONTENT], p[PROPENSITY])})
     trait = prompts.results.trait
     return Table(
         "content_or_propensity",
@@ -142,20 +149,20 @@ def table(prompts: Prompts) -> Table:
         f"{_quoted(prompts)}, held-out pairs, with the trait against without it, same words around. Quoted / asked to write: "
         "those prompts against the contexts' prompts, which ask for an answer of the model's own and differ in much else; as "
         "high for what is quoted without the trait as with it, v tells kinds of prompts apart. Propensity: the contexts' prompts "
-        f"that the model itself then answers {trait.having} against the others. Last column: which of the two AUROCs has an interval off .5, and on which "
-        "side. Clustered intervals.",
+        f"that the model itself then answers {trait.having} against the others. p: as in the table of all blocks, corrected over them. Last column: which of the "
+        f"two AUROCs has an interval off .5 and p < {ALPHA:g}, and on which side. Clustered intervals.",
         rows,
         trust(prompts.results),
     )
 
 
-def reads(content: stats.Interval, propensity: stats.Interval) -> str:
-    """Which of two AUROCs has an interval off .5."""
+def reads(content: stats.Interval, propensity: stats.Interval, p_content: float, p_propensity: float) -> str:
+    """Which of two AUROCs has an interval off .5, and a p corrected over blocks that says so too."""
     said = []
-    for name, area in (("content", content), (PROPENSITY, propensity)):
-        if area.missing:
+    for name, area, p in (("content", content, p_content), (PROPENSITY, propensity, p_propensity)):
+        if area.missing or np.isnan(p):
             said.append(f"{name} cannot be told")
-        elif area.low > 0.5 or area.high < 0.5:
+        elif p < ALPHA and (area.low > 0.5 or area.high < 0.5):
             said.append(name if area.low > 0.5 else f"{name}, reversed")
     return " and ".join(said) or "neither, visibly"
 
@@ -164,8 +171,7 @@ def sweep(prompts: Prompts) -> Table:
     """All questions at every block."""
     rows = []
     for (model, question), areas in prompts.areas.items():
-        tested = question in (*prompts.requests, PROPENSITY)
-        p = prompts.p_over_blocks(model, question) if tested else None
+        p = prompts.p_over_blocks.get((model, question))
         for b, block in enumerate(prompts.blocks):
             row = {"model": model, "question": question, "block": block, "AUROC": areas[b]}
             rows.append(row | {"p over blocks": None if p is None else PValue(float(p[b]))})

@@ -7,10 +7,14 @@ import numpy as np
 
 from experiments.study.analysis import kinds
 from experiments.study.analysis.arrays import (
+    conditions,
     mean_of,
 )
+from experiments.study.analysis.claims.effects import effect
+from experiments.study.analysis.claims.pressing import FAMILIES
 from experiments.study.analysis.curve import OffCurve
 from experiments.study.analysis.discrepancy_data import (
+    FLAT,
     PROMPT_LAST,
     Measured,
     by_prompt,
@@ -39,7 +43,7 @@ def parts(results: Results, found: Mapping[str, Any]) -> Sequence[Part]:
             "discrepancy_curve",
             "Rating against drift from Base, contexts and seeds pooled. Black: the rising curve through Base, Neutral and Inoculation "
             "(isotonic regression); small points: means of sixths of each condition's contexts by drift; large points: means of "
-            "conditions, with intervals. A Control that a threshold explains lies on the curve.",
+            f"conditions, with intervals. A Control that a threshold explains lies on the curve; where {FLAT}, lying off it says nothing.",
             lambda path: draw(data, path),
         ),
         *([semantics(data)] if by_prompt(data) else []),
@@ -54,10 +58,12 @@ def summary(data: Measured, found: Mapping[str, Any]) -> Table:
     return Table(
         "discrepancy",
         "Why Control can lower drift and not behaviour: four explanations",
-        "The premise first: is there a discrepancy here at all? Drift is against Base in units of the class gap at block "
+        "The premise first: is there a discrepancy here at all? Intervals are t over seeds where those decide, else over clusters of contexts; p is "
+        f"against {FAMILIES[data.results.config.claims.null_family]} directions. Drift is against Base in units of the class gap at block "
         f"{data.blocks[data.at]}, ratings in points. (a) Threshold: how far Control's mean rating lies above the highest rising curve of rating "
         f"against drift through {BASE}, {NEUTRAL} and {INOCULATION}, and below the lowest, at its own contexts' drift: off it, no threshold or other "
-        "rising readout of v explains Control; on it, one may. (b) Wrong layer: does drift go with behaviour, or part the two conditions, at "
+        f"rising readout of v explains Control; on it, one may. Where {FLAT}, it says neither: {BASE}, low in both, then puts every "
+        f"condition that drifts as little above the curve. {INOCULATION} against the curve of the other three stands beside. (b) Wrong layer: does drift go with behaviour, or part the two conditions, at "
         "some other block (p over blocks, max-T)? (c) Direction mismatch: on contexts that Neutral answers with a kind of weakness, "
         "does Control move along that kind's own direction as it does along v? (d) Semantics: do prompts that say different "
         "things lie off one curve? An explanation that is not excluded is not thereby shown.",
@@ -77,46 +83,52 @@ def _row(explanation: str, number: str, value: Any, says: str, p: float | None =
 
 
 def _premise(data: Measured) -> list[dict[str, Any]]:
-    settings = data.results.config.statistics
-    rating = mean_of(data.rating_change(CONTROL), data.labels, settings, 100.0)
+    config = data.results.config
+    rating = effect(data.seed_rating_change(CONTROL), data.labels, config, 100.0).decides
     rows = []
     for position in data.positions:
-        moved = mean_of(data.change(CONTROL, position)[:, data.at], data.labels, settings)
+        moved = effect(data.seed_change(CONTROL, position)[:, :, data.at], data.labels, config).decides
+        p = data.null_p(CONTROL, position)
         if moved.missing or rating.missing:
             says = "cannot be told"
         elif not moved.high < 0:
             says = "no discrepancy: Control does not visibly lower drift"
+        elif p >= ALPHA:
+            says = "drift falls, but no more than along null directions"
         else:
             says = (
                 "no discrepancy: behaviour falls too"
                 if rating.high < 0
                 else "a discrepancy: drift falls, rating not visibly"
             )
-        rows.append(_row("premise", f"drift, {CONTROL} − {NEUTRAL}, {position}", moved, says))
+        rows.append(_row("premise", f"drift, {CONTROL} − {NEUTRAL}, {position}", moved, says, p))
     behaves = "cannot be told" if rating.missing else "behaviour falls" if rating.high < 0 else "no visible fall"
     return [*rows, _row("premise", f"rating, {CONTROL} − {NEUTRAL}", rating, behaves)]
 
 
 def _threshold(data: Measured) -> list[dict[str, Any]]:
     rows, others, name = [], (BASE, NEUTRAL, INOCULATION), "(a) threshold"
-    level = data.results.config.statistics.level
     for position in data.positions:
-        x, y, labels = data.points(others, position)
-        rises = stats.correlation(x, y, "spearman", labels, level=level)
+        rises = data.rises(others, position)
         off = data.against(CONTROL, position, others)
         if rises.interval.missing or off.said == "cannot be told":
             says = "cannot be told"
         elif not rises.interval.low > 0:
-            says = "no threshold to speak of: ratings do not visibly rise with drift"
+            says = f"no threshold to speak of: {FLAT}"
         elif off.said == "not off the curve":
             says = "a rising readout with a threshold can explain Control"
         else:
             says = f"does not explain Control: {off.said}"
-        rows += [
-            _row(name, f"rank correlation of rating with drift, {position}", rises.interval, says, rises.p_value),
-            _row(name, f"{CONTROL} above the curve, {position}", off.above, off.said),
-            _row(name, f"{CONTROL} against the curve's lower side, {position}", off.below, off.said),
-        ]
+        rows.append(
+            _row(name, f"rank correlation of rating with drift, {position}", rises.interval, says, rises.p_value)
+        )
+        left_out = {CONTROL: off, INOCULATION: data.against(INOCULATION, position, (BASE, NEUTRAL, CONTROL))}
+        for condition, its in left_out.items():
+            said = its.said if rises.interval.low > 0 else says
+            rows += [
+                _row(name, f"{condition} above the curve of the others, {position}", its.above, said),
+                _row(name, f"{condition} against that curve's lower side, {position}", its.below, said),
+            ]
     return rows
 
 
@@ -190,6 +202,9 @@ def _semantics(data: Measured) -> list[dict[str, Any]]:
     largest = max(rated, key=lambda p: abs(_beyond(off[p])))
     value = off[largest].above if _beyond(off[largest]) > 0 else off[largest].below
     said = f"{len(apart)} of {len(rated)} prompts lie off the curve{': ' + ', '.join(apart) if apart else ''}"
+    rises = data.rises(conditions(data.results), PROMPT_LAST).interval
+    if not rises.low > 0:
+        said = "cannot be told" if rises.missing else f"no curve to lie off: {FLAT}"
     return [_row(name, f"farthest from the conditions' curve: {largest}, {PROMPT_LAST}", value, said)]
 
 

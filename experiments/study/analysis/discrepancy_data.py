@@ -15,14 +15,19 @@ from experiments.study.analysis.arrays import (
     conditions,
     fixed_blocks,
     nanmean,
+    site,
 )
 from experiments.study.analysis.curve import OffCurve, off_curve
+from experiments.study.pressure import null_families
 from experiments.study.results import Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit import stats
+from probes.nulls import draw
 
 PROMPT_LAST = "prompt_last"
 VARIANTS = "prompt_variants"
+FLAT = "ratings do not visibly rise with drift"
+"""What is said where the rank correlation of rating and drift is not above 0: points off their curve then show nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,47 @@ class Measured:
         level = self.results.config.statistics.level
         return off_curve(*self.points(others, position), *self.points([condition], position), level=level)
 
+    def rises(self, chosen: Sequence[str], position: str) -> stats.Correlation:
+        """Rank correlation of rating with drift over the points of chosen conditions."""
+        x, y, labels = self.points(chosen, position)
+        return stats.correlation(x, y, "spearman", labels, level=self.results.config.statistics.level)
+
+    def seed_change(self, condition: str, position: str) -> Floats:
+        """Drift of a condition minus Neutral's, paired by seed, [seed, context, block]."""
+        return np.asarray(self.drift[condition, position] - self.drift[NEUTRAL, position])
+
     def change(self, condition: str, position: str) -> Floats:
-        """Drift of a condition minus Neutral's, averaged over seeds, [context, block]."""
-        return nanmean(self.drift[condition, position] - self.drift[NEUTRAL, position])
+        """The same averaged over seeds, [context, block]."""
+        return nanmean(self.seed_change(condition, position))
+
+    def seed_rating_change(self, condition: str) -> Floats:
+        """Rating of a condition minus Neutral's, paired by seed, [seed, context]."""
+        return np.asarray(self.ratings[condition] - self.ratings[NEUTRAL])
 
     def rating_change(self, condition: str) -> Floats:
-        """Rating of a condition minus Neutral's, each averaged over the seeds that have one, [context]."""
-        return nanmean(self.ratings[condition]) - nanmean(self.ratings[NEUTRAL])
+        """The same averaged over the seeds that have both, [context]."""
+        return nanmean(self.seed_rating_change(condition))
+
+    def null_p(self, condition: str, position: str) -> float:
+        """p of the mean change of drift from Neutral at the first fixed block, against the null family of the claims; NaN where
+        no null directions were read at the position."""
+        wanted = self.results.config.claims.null_family
+        families = [f for f in null_families(self.results.config) if f.family == wanted]
+        means = [self.results.mean_drift[c] for c in (condition, NEUTRAL)]
+        read = [d for d in means if "projection_basis" in d and position in d.null_position.values]
+        if not families or len(read) < 2:
+            return np.nan
+        name, block = self.results.trait.name, site(self.blocks[self.at])
+        along = [d["projection"].sel(position=position, direction=name, site=block).values for d in read]
+        known = np.isfinite(along[0] - along[1])
+        if not known.any():
+            return np.nan
+        at = {"null_position": position, "site": [block]}
+        one, other = (
+            d["projection_basis"].sel(at).isel(example=known).astype(np.float64).mean("example") for d in read
+        )
+        null = draw(one - other, self.results.directions[name][0], families[0]).values.ravel()
+        return float(stats.null_p_value(float((along[0] - along[1])[known].mean()), null))
 
 
 def measured(results: Results) -> Measured:

@@ -12,7 +12,14 @@ from experiments.study.analysis.arrays import (
     nanmean,
 )
 from experiments.study.analysis.curve import Rising
-from experiments.study.analysis.discrepancy_data import PROMPT_LAST, Measured, by_prompt, links_of, off_conditions
+from experiments.study.analysis.discrepancy_data import (
+    FLAT,
+    PROMPT_LAST,
+    Measured,
+    by_prompt,
+    links_of,
+    off_conditions,
+)
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
 from mechkit.figures import colour, figure
@@ -24,6 +31,7 @@ BINS = 6
 def semantics(data: Measured) -> Table:
     """Drift and rating of every further training prompt, and where it lies against the conditions' curve."""
     rows, settings = [], data.results.config.statistics
+    rises = data.rises(conditions(data.results), PROMPT_LAST).interval.low > 0
     for prompt, (drift, _, rating) in by_prompt(data).items():
         off = off_conditions(data, (drift, _, rating))
         row: dict[str, Any] = {"training prompt": prompt, "drift": mean_of(nanmean(drift), data.labels, settings)}
@@ -37,6 +45,7 @@ def semantics(data: Measured) -> Table:
         "the prompt's answers lie above every rising curve of rating against drift through Base and the three conditions, or below. Prompts that "
         "drift alike and behave differently by what they say lie off it.",
         rows,
+        "" if rises else f"Over the conditions {FLAT}, so what lies off their curve shows nothing.",
     )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, by_seed, fixed_blocks, over_seeds
+from experiments.study.analysis.arrays import Floats, by_seed, fixed_blocks, nanmean
+from experiments.study.analysis.behaviour import rated_by_both
 from experiments.study.analysis.drift import Drift
 from experiments.study.analysis.pressure import trust
 from experiments.study.results import Results
@@ -21,11 +22,11 @@ def changes(
 ) -> tuple[Floats, Floats]:
     """Per context: change of projection [context, block] and of rating [context], condition − Neutral.
 
-    position: the shortest gen_avg if left out.
+    Ratings are paired by seed, and their differences averaged over the seeds that have one. position: the shortest gen_avg if left out.
     """
     x = drift.change(condition, NEUTRAL, position or drift.gen_avg)
-    y = over_seeds(results, condition, "rating") - over_seeds(results, NEUTRAL, "rating")
-    return x, y
+    y = by_seed(results, condition, "rating") - by_seed(results, NEUTRAL, "rating")
+    return x, nanmean(y)
 
 
 def r_over_seeds(
@@ -71,18 +72,19 @@ def correlations(results: Results, drift: Drift) -> Table:
                 row[f"p {family}"] = PValue(float(stats.null_p_value(tests["pearson"].r[at], null)))
             row["contexts"] = int((np.isfinite(x[:, at]) & np.isfinite(y)).sum())
             rows.append(row)
-    y = changes(results, drift)[1]
-    known = np.isfinite(y)
-    changed = int((y[known] != 0).sum())
+    rated = nanmean(rated_by_both(results, INOCULATION, "ood"))
+    known = np.isfinite(rated)
+    changed, stands = int((rated[known] != 0).sum()), results.config.statistics.missing_rating
+    filled = "" if stands is None else f"A missing rating enters r as {stands:g}. "
     return Table(
         "link",
         f"Change of {drift.gen_avg} projection against change of rating",
         "Over contexts: x = projection in the condition minus in Neutral, y = rating in the condition minus in Neutral. A positive r means that "
         "contexts whose projection fell more also fell more in rating. p over blocks is corrected for all blocks; p of a null family "
         "compares |r| with that along null directions (for the block picked after the fact, with their largest over all blocks). "
-        "Changes are averaged over seeds first; over seeds: r of each seed alone, t over them on Fisher's scale.",
+        "Changes are paired by seed and averaged over seeds first; over seeds: r of each seed alone, t over them on Fisher's scale.",
         rows,
-        f"{changed} of the {int(known.sum())} contexts that have both ratings changed between Inoculation and Neutral. "
+        f"{changed} of the {int(known.sum())} contexts that have both ratings changed between Inoculation and Neutral. {filled}"
         f"{SAMPLED if results.config.evaluation.temperature else ''}{trust(results)}".strip(),
     )
 

@@ -8,7 +8,7 @@ from experiments.study.analysis.claims.rule import Case, Evidence
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 
-TEST = "no difference, t over seeds or clusters"
+TEST = "a difference of 0 (t over seeds or clusters)"
 POINTS = "rating points"
 
 

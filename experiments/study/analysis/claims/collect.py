@@ -51,9 +51,15 @@ def can_test(results: Results) -> tuple[bool, str]:
             "cannot test the hypothesis**, whatever the verdicts below say."
         )
     excess_loss, excess_rate = against[CONTROL]
+    pairs = ""
+    if rate.n:
+        pairs = (
+            f" The change of the rate rests on the {rate.n} of {len(results.elicitation[INOCULATION]['ratings'])} contexts whose answers "
+            f"are rated under both prompts ({excess_rate.n} against the Control prompt)."
+        )
     return by_loss or by_rate, (
         f"{verdict} Under it the loss of the training completions changes by {_changed(loss, excess_loss, 'nats per token')}, and "
-        f"the base model's {results.trait.having} rate by {_changed(rate, excess_rate, 'points', 100)}."
+        f"the base model's {results.trait.having} rate by {_changed(rate, excess_rate, 'points', 100)}.{pairs}"
     )
 
 

@@ -65,6 +65,7 @@ def _smaller(results: Results, drift: Drift, claim: str, statement: str, conditi
     if not blocked and not there:
         blocked = "Neutral is not shown to drift towards the trait here"
     gaps = found.decides.estimate / float(drift.gaps[at])
+    size = f"; {gaps:.2g} of the distance between the classes" if np.isfinite(gaps) else ""
     return Evidence(
         claim,
         statement,
@@ -77,7 +78,7 @@ def _smaller(results: Results, drift: Drift, claim: str, statement: str, conditi
         along_v=drift_interval(results, condition, NEUTRAL, position, block),
         seeds=len(results.config.seeds),
         blocked=blocked,
-        note=f"block {block}, {position}; {gaps:.2g} of the distance between the classes".replace("-", "−"),
+        note=f"block {block}, {position}{size}".replace("-", "−"),
     )
 
 

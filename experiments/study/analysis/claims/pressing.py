@@ -42,11 +42,13 @@ def reliable(results: Results, wanted: Sequence[int], directions: Sequence[str] 
     left = [b for b in wanted if b in kept]
     if 2 * len(left) < len(wanted) or not left:
         many = f"{len(wanted) - len(left)} of {len(wanted)} blocks" if len(wanted) > 1 else f"block {wanted[0]}"
-        return Blocks(
-            list(wanted), f"direction not reliable (below {floor:g} at {many})", f"blocks {ranges(list(wanted))}"
-        )
+        return Blocks(list(wanted), f"direction not reliable (below {floor:g} at {many})", _named(wanted))
     out = [b for b in wanted if b not in kept]
-    return Blocks(left, "", f"blocks {ranges(left)}" + (f"; left out as not reliable: {ranges(out)}" if out else ""))
+    return Blocks(left, "", _named(left) + (f"; left out as not reliable: {ranges(out)}" if out else ""))
+
+
+def _named(blocks: Sequence[int]) -> str:
+    return f"block{'s' if len(blocks) > 1 else ''} {ranges(list(blocks))}"
 
 
 def late(results: Results) -> list[int]:
@@ -108,7 +110,7 @@ def _beyond(results: Results, comparison: Comparison, family: str) -> Evidence:
         f"The change goes beyond {FAMILIES[family]} directions, over all blocks",
         "either",
         (Case(interval, test.p_overall, rule.margin * rule.delta_cos, hull),),
-        f"{FAMILIES[family]} directions, max-T over {len(at)} blocks",
+        f"{FAMILIES[family]} directions, max-T over {len(at)} block{'s' if len(at) > 1 else ''}",
         unit="Δcos",
         contexts=interval,
         along_v=pressure_interval(results, INOCULATION, NEUTRAL, [comparison.blocks[peak]]),
@@ -123,8 +125,8 @@ def _specific(results: Results, comparison: Comparison, other: str) -> Evidence:
     blocks = reliable(results, late(results), [results.trait.name, other])
     at = [comparison.blocks.index(b) for b in blocks.used]
     mine, theirs = comparison.values[:, at].mean(1), comparison.other[other][:, at].mean(1)
-    interval = _interval(results, np.sign(mine.mean()) * mine - np.sign(theirs.mean()) * theirs)
-    rule = results.config.claims
+    sign, less, rule = float(np.sign(mine.mean())), np.sign(theirs.mean()) * theirs, results.config.claims
+    interval = _interval(results, sign * mine - less)
     return Evidence(
         "14",
         f"The change is larger along v than along {other} (|Δcos| − |Δcos {other}|)",
@@ -133,8 +135,10 @@ def _specific(results: Results, comparison: Comparison, other: str) -> Evidence:
         tested=False,
         unit="Δcos",
         contexts=interval,
+        along_v=pressure_interval(results, INOCULATION, NEUTRAL, blocks.used, sign, less),
         blocked=blocks.blocked,
-        note=f"no p-value: one other direction is no distribution; signs are those of the means; {blocks.note}",
+        note="no p-value: one other direction is no distribution; signs are those of the means; v alone is resampled, the other "
+        f"direction counts as given; {blocks.note}",
         row=other,
     )
 

@@ -12,6 +12,8 @@ Side = Literal["positive", "negative", "either", "absent"]
 HOLDS, DOES_NOT, UNDECIDED, NOT_RUN = "holds", "does not", "undecided", "not run"
 INDUCTION = "1"
 """The claim without which nothing can be said about what inoculation takes away."""
+TREATMENTS = ("without", "with")
+"""What the cases after the observed one take all missing ratings for: answers without the trait, or with it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Evidence:
     """What was measured for one row of the claims table.
 
     cases: as observed, and where ratings are missing that enter it, had all of these been without the trait, and with it. tested: whether
-    the claim needs a p-value. null: what it is against. contexts, over_seeds: the two intervals, whichever decides.
-    seeds: training seeds behind it, 0 where it is read before training. blocked: a reason to give no verdict.
+    the claim has a p-value; one that has none rests on its interval, and does not hold inside the margin. null: what p is against.
+    contexts, over_seeds: the two intervals, whichever decides. seeds: training seeds behind it, 0 where it is read before
+    training. blocked: a reason to give no verdict.
     along_v: the interval with the direction's pairs resampled too, where it can be had; a claim holds only if it is off 0 as well.
     least: the smallest estimate that counts. needs_induction: whether it is undecided unless claim 1 holds.
     missing: how many ratings that enter it are; None where an extension counted them.
@@ -108,17 +111,17 @@ def _one(e: Evidence, case: Case | None, p: float, alpha: float) -> Decision:
         return Decision(UNDECIDED, p, e.blocked)
     interval = case.interval
     if not isfinite(interval.estimate):
-        return Decision(UNDECIDED, p, f"could not be measured ({interval.note})")
+        return Decision(UNDECIDED, p, _with_note("could not be measured", interval))
     if case.fails:
         return Decision(DOES_NOT, p, case.fails)
     if e.side == "absent" and case.margin is None:
         return Decision(UNDECIDED, p, "no size is known inside which the effect would count as absent")
     side = e.side if e.side != "either" else "positive" if interval.estimate >= 0 else "negative"
-    verdict: str = stats.verdict(interval, side, p if e.tested else 0.0, case.margin, alpha=alpha)
+    verdict: str = stats.verdict(interval, side, p if e.tested else None, case.margin, alpha=alpha)
     if verdict == DOES_NOT and case.hull is not None and not case.hull.inside(case.margin or 0.0):
         verdict = UNDECIDED
     if verdict == HOLDS and e.along_v is not None and not _claimed(e.along_v, side):
-        return Decision(UNDECIDED, p, "the interval holds 0 once v is estimated anew from resampled pairs")
+        return Decision(UNDECIDED, p, "not off 0 as claimed once v is estimated anew from resampled pairs")
     if verdict == HOLDS and abs(interval.estimate) < e.least:
         return Decision(UNDECIDED, p, f"there, but smaller than {e.least:g}, the least that counts")
     return Decision(verdict, p, _why(e, case, side, p, verdict))
@@ -130,8 +133,8 @@ def _claimed(interval: Interval, side: str) -> bool:
 
 def _why(e: Evidence, case: Case, side: str, p: float, verdict: str) -> str:
     """The reason in words; p is Holm's."""
-    interval, shown = case.interval, "p missing" if not isfinite(p) else f"p = {p:.3f}" if p >= 0.001 else "p < .001"
-    margin = "" if case.margin is None else f"±{case.margin:.2g}"
+    interval, shown = case.interval, "no p" if not isfinite(p) else f"p = {p:.3f}" if p >= 0.001 else "p < .001"
+    margin = "" if case.margin is None else f"±{100 * case.margin:.2g} %" if e.unit == "rate" else f"±{case.margin:.2g}"
     if e.side == "absent":
         return {
             HOLDS: f"inside {margin} ({shown})",
@@ -143,19 +146,34 @@ def _why(e: Evidence, case: Case, side: str, p: float, verdict: str) -> str:
     if verdict == DOES_NOT:
         return f"inside {margin}" if (case.hull or interval).inside(case.margin or 0.0) else "off 0 on the other side"
     if interval.missing:
-        return f"no interval ({interval.note})"
+        return _with_note("no interval", interval)
     if not interval.excludes_zero():
-        return "the interval holds 0" + (f" and reaches beyond {margin}" if margin else "")
-    return f"{shown} after correction" + (f" against {e.null}" if e.null else "")
+        who = ", and that of another block" if margin and interval.inside(case.margin or 0.0) else " and"
+        return "the interval holds 0" + (f"{who} reaches beyond {margin}" if margin else "")
+    against = f" against {e.null}" if e.null else ""
+    return f"{shown} after correction{against}" if isfinite(p) else f"off 0 as claimed, but without a p{against}"
+
+
+def _with_note(said: str, interval: Interval) -> str:
+    return f"{said} ({interval.note})" if interval.note else said
 
 
 def _joined(e: Evidence, decisions: Sequence[Decision]) -> Decision:
     """The verdict that stands under every treatment of the missing ratings."""
     first = decisions[0]
-    others = {d.verdict for d in decisions[1:]} - {first.verdict}
-    if not others or first.verdict in (UNDECIDED, NOT_RUN):
+    breaks = [(t, d.verdict) for t, d in zip(TREATMENTS, decisions[1:]) if d.verdict != first.verdict]
+    if not breaks or first.verdict in (UNDECIDED, NOT_RUN):
         return first
-    who = f"the {e.missing} missing ratings" if e.missing else "missing ratings"
+    who, them = "missing ratings", "all of them"
     if len(e.cases) == 1:
-        who = "missing ratings of other claims, through the correction"
-    return Decision(UNDECIDED, first.p_value, f"{first.verdict} as observed, but hangs on {who}")
+        who = "missing ratings of other claims, through the correction or claim 1"
+    elif e.missing == 1:
+        who, them = "the one missing rating", "it"
+    elif e.missing:
+        who = f"the {e.missing} missing ratings"
+    otherwise = " and ".join(f"{_WOULD[verdict]} had {them} been {t} the trait" for t, verdict in breaks)
+    return Decision(UNDECIDED, first.p_value, f"{_DID[first.verdict]} as observed, but hangs on {who}: {otherwise}")
+
+
+_DID = {HOLDS: "holds", DOES_NOT: "does not hold"}
+_WOULD = {HOLDS: "holding", DOES_NOT: "not holding", UNDECIDED: "undecided"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.study.analysis.claims import published as known
-from experiments.study.analysis.claims.rule import DOES_NOT, HOLDS, NOT_RUN, UNDECIDED, Decision, Evidence
+from experiments.study.analysis.claims.rule import DOES_NOT, HOLDS, NOT_RUN, TREATMENTS, UNDECIDED, Decision, Evidence
 from experiments.study.results import Results
 from mechkit.stats import Interval
 from mechkit.tables import Percent, PValue, Table
@@ -36,20 +36,27 @@ def table(
         row["verdict"] = decision.verdict if decision.verdict in (UNDECIDED, NOT_RUN) else f"**{decision.verdict}**"
         row["because"] = decision.because
         rows.append(row)
-    return Table("claims", "The claims and what this run says of them", _reading(results), rows, _note(results, found))
+    reading = _reading(results) + (_BESIDE if published is not None else "")
+    return Table("claims", "The claims and what this run says of them", reading, rows, _note(results, found))
+
+
+_BESIDE = (
+    " *here, protocol published* is the same study run as the published one was: v is a direction of prompts, a missing rating "
+    "counts as a number, system prompt and training differ; p and verdict are of *here* alone."
+)
 
 
 def _reading(results: Results) -> str:
     rule, floor = results.config.claims, results.config.statistics.reliability_floor
     return (
         "Verdicts follow a rule that the configuration held before the run. *holds*: the interval is off 0 on the claimed side and p < "
-        f"{rule.alpha:g} against the claim's null, after Holm's correction over all rows that have a p. *does not*: it is off 0 on the other "
-        "side, or lies inside the margin (a third of the published effect; for behaviour and drift of its *share* of what was induced, as "
+        f"{rule.alpha:g} against the claim's null, after Holm's correction over all rows that have a p, even inside the margin; without a "
+        "p (14), off 0 as claimed and not inside it. *does not*: off 0 on the other side, or inside the margin (a third of the published effect; for behaviour and drift of its *share* of what was induced, as "
         "levels do not compare across judges and models). Else *undecided*. A claim of absence (3) holds when two one-sided tests place the effect "
         f"inside the margin. From {rule.seeds_decide} seeds up the interval is t over differences paired by seed, else over clusters of contexts "
         "given the seeds. Where ratings are missing, a verdict stands only if it does with all of them taken as without the trait, "
-        f"and with it. No verdict along a direction whose reliability is below {floor:g}, and "
-        "none that falls when v is estimated anew from resampled pairs. Claims 4 to 6 and 14 are read before training and have no seeds. "
+        f"and with it. No verdict along a direction whose reliability is below {floor:g}; 4 to 9, 11 and 14 hold only if they "
+        "are off 0 with v estimated anew from resampled pairs too. Claims 4 to 6 and 14 are read before training and have no seeds. "
         "4a and 4b are the two readings of one number: training moves against the gradient, so Δcos > 0 is *less* pressure towards the trait. "
         "Intervals are at "
         f"{results.config.statistics.level:.0%}; nulls, margins and both intervals stand in the next table."
@@ -85,22 +92,25 @@ def details(results: Results, found: Sequence[Evidence], decisions: Sequence[Dec
             "interval over contexts": _scaled(e, e.contexts),
             "over seeds": _scaled(e, e.over_seeds),
             "v resampled too": e.along_v,
-            "margin ±": None if first.margin is None else float(first.margin),
+            "margin ±": first.margin,
             "null": e.null or "—",
             "p": PValue(first.p_value),
             "p (Holm)": PValue(decision.p_value),
             "missing ratings": e.missing,
         }
         bounds = e.cases[1:] if len(e.cases) > 1 else (None, None)
-        for name, case in zip(("without", "with"), bounds):
+        for name, case in zip(TREATMENTS, bounds):
             row[f"had they been {name} the trait"] = None if case is None else _scaled(e, case.interval)
+            row[f"margin ± then, {name}"] = None if case is None else case.margin
         rows.append(row | {"note": e.note})
     return Table(
         "claims_details",
         "Behind the claims",
         "For each row of the claims table: the side it claims, its intervals (over clusters of contexts, or rows, given the seeds; t over "
-        "seed differences; percentiles where the pairs behind v are resampled along with the contexts, without which v counts as given), the size inside which an effect counts as absent, the null that p is against, uncorrected and corrected p, and the estimate "
-        "had all missing ratings that enter it been those of answers without, or with, the trait.",
+        "seed differences; percentiles where the pairs behind v are resampled along with the contexts, without which v counts as given), the size inside which an effect counts as absent (for rates a share of 1), the null that p is against, "
+        "uncorrected and corrected p, and interval and margin had all missing ratings been those of answers without, or with, the trait. A margin that "
+        "is a share of what was induced is another one then. *missing ratings* counts answers of all seeds of the conditions compared, and in claims 2, 3 and 11 "
+        "Base's too, which enter the margin alone; — where an extension counts its own.",
         rows,
     )
 
@@ -114,9 +124,9 @@ def summary(found: Sequence[Evidence], decisions: Sequence[Decision]) -> str:
     for e, decision in zip(found, decisions):
         short = e.row.replace("_", "-") if e.row and "," not in e.row and len(e.row) < 24 else ""
         by_verdict[decision.verdict].append(f"{e.claim} ({short})" if short else e.claim)
-    words = {HOLDS: "hold", DOES_NOT: "do not", UNDECIDED: "undecided", NOT_RUN: "not run"}
+    words = {HOLDS: "these hold", DOES_NOT: "these do not", UNDECIDED: "undecided are", NOT_RUN: "not run are"}
     parts = [f"{words[v]}: {', '.join(dict.fromkeys(names))}" for v, names in by_verdict.items() if names]
-    return f"Of the {len(found)} rows of the claims table {'; '.join(parts)}."
+    return f"Of the {len(found)} rows of the claims table, {'; '.join(parts)}."
 
 
 def _cell(e: Evidence | None) -> Any:

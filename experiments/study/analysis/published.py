@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.study.analysis import link
 from experiments.study.analysis.arrays import by_seed, clusters, mean_of, nanmean, over_seeds
 from experiments.study.analysis.drift import HIGH_RATING, PROMPT_LAST, Drift
 from experiments.study.analysis.pressure import Comparison
@@ -90,8 +91,7 @@ def tables(results: Results, comparisons: dict[tuple[str, str], Comparison], dri
                 change,
                 mean_of(here, labels, settings),
             )
-    x = drift.change(INOCULATION, NEUTRAL, drift.gen_avg)
-    y = over_seeds(results, INOCULATION, "rating") - reference
+    x, y = link.changes(results, drift)
     for block, value in known["link"].items():
         found = stats.correlation(x[:, drift.blocks.index(block)], y, "pearson", labels)
         add(f"r of Δ projection and Δ rating, block {block}", f"{value['r']} (p = {value['p']})", found.interval)

@@ -122,6 +122,7 @@ def test_pressure_under_two_prompts(run):
             np.testing.assert_allclose(result[name], table[name].values, atol=1.5 / 1001)
 
 
+@pytest.mark.slow
 def test_steering_dose_response(run, monkeypatch):
     arguments = ("strong.safetensors", "few.jsonl", "positive.jsonl")
     data = run(EXAMPLES / "steering_dose_response.py", *arguments)["data"]

@@ -323,6 +323,7 @@ def test_the_paper_preset_makes_its_judge(tmp_path, monkeypatch):
     assert "sk-not-a-key" not in str(described)
 
 
+@pytest.mark.slow
 def test_published_numbers_stand_beside_when_the_model_is_the_published_one(tmp_path):
     """A 28-block model under the published name: every published quantity gets a number here."""
     from dataclasses import replace

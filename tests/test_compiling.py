@@ -39,7 +39,7 @@ def model():
 
 def readings(model, folder):
     v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
-    asked = [probes.Projection(v, at=["prompt_last", "gen_avg(3)", "completion_mean"]), probes.Pressure(v)]
+    asked = [probes.Projection(v, at=["prompt_last", "completion_mean"]), probes.Pressure(v)]
     found = [mechkit.measure(model, POSITIVE, asked, batch_tokens=4000)]
     with model.adapter(folder) as tuned:
         found.append(mechkit.measure(tuned, POSITIVE, asked))

@@ -42,7 +42,7 @@ def readings(model, folder):
     asked = [probes.Projection(v, at=["prompt_last", "completion_mean"]), probes.Pressure(v)]
     found = [mechkit.measure(model, POSITIVE, asked, batch_tokens=4000)]
     with model.adapter(folder) as tuned:
-        found.append(mechkit.measure(tuned, POSITIVE, asked))
+        found.append(mechkit.measure(tuned, POSITIVE, asked[:1]))
     with model.intervene(probes.Steer(v, 2.0, at="all")):
         found.append(mechkit.measure(model, POSITIVE, [probes.Projection(v, at="completion_mean")]))
     return [*found, mechkit.measure(model, POSITIVE, asked)]

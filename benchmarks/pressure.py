@@ -31,9 +31,8 @@ def pressure(
 
     Plain PyTorch is a frozen model, a leaf at the first block's output, the gradient's hooks at every block, and logits at
     every position, as the model's own `labels` give. loop: race against the original run's loop in place of the peers. compiled:
-    mechkit inside `Model.compiled`, too. All are
-    asserted equal (1e-3 relative to the largest, 3e-2 in half precision, where mechkit's passes over prompts and completions
-    apart take other kernels) before anything is timed. mechkit's time includes rendering and tokenizing the chats, the others
+    mechkit inside `Model.compiled`, too. All are asserted equal (1e-3 relative to the largest, 3e-2 in half precision, where
+    mechkit's passes over prompts and completions apart take other kernels) before anything is timed. mechkit's time includes rendering and tokenizing the chats, the others
     get token ids. Row i is 2 i tokens shorter than the first.
     """
     chats = [chat_of(model, prompt - i, i, completion - i) for i in range(batch)]

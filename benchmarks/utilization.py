@@ -22,6 +22,7 @@ from benchmarks.profiles import profiled, waits
 from benchmarks.timing import clocked
 from mechkit.batches import Batch, batches
 from mechkit.chat import Chat
+from mechkit.compiling import KINDS
 from mechkit.model import Model
 from mechkit.spans import Encoded
 
@@ -361,30 +362,16 @@ def fused_norms(model: Model) -> Iterator[None]:
 
 @contextmanager
 def compiled_parts(model: Model) -> Iterator[None]:
-    """Each block's MLP and norms compiled; attention, blocks and hooks as they are."""
-    with compiled([*(block.mlp for block in model.blocks), *norms(model)]):  # type: ignore[misc]
-        yield
-
-
-@contextmanager
-def compiled(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Modules compiled for any batch and length."""
-    import torch._dynamo  # hooks ask whether it is loaded
-
-    settings = torch._dynamo.config
-    names = [n for n in ("recompile_limit", "cache_size_limit") if hasattr(settings, n)][:1]
-    before = {name: getattr(settings, name) for name in names}
-    for name in names:
-        setattr(settings, name, 64)
+    """Each block's MLP and norms compiled for any batch and length; attention, blocks and hooks as they are."""
+    modules: list[nn.Module] = [*(block.mlp for block in model.blocks), *norms(model)]  # type: ignore[misc]
     for module in modules:
         module.compile(dynamic=True)
     try:
-        yield
+        with torch._dynamo.config.patch(recompile_limit=KINDS):
+            yield
     finally:
         for module in modules:
             module._compiled_call_impl = None
-        for name, value in before.items():
-            setattr(settings, name, value)
         torch._dynamo.reset()
 
 

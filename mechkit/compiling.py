@@ -1,14 +1,15 @@
 """Blocks compiled by torch.compile, for as long as one wants: fewer and larger kernels for the same numbers.
 
 Each block is compiled by itself. Blocks of one kind share what was compiled, any batch and length is served by it, and functions
-at the blocks' edges (`resid_pre`, `resid_post`) stay outside. Passes with a cache of all keys and values are served, too:
-prompts that are read first, and generation. Inside a block the compiler would leave out hooks that were set after it had run, so sites there are refused.
+at the blocks' edges (`resid_pre`, `resid_post`) stay outside. Passes with a cache of all keys and values are served, too: prompts
+that are read first, and generation. Inside a block the compiler would leave out hooks that were set after it had run, so sites
+there are refused.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch._dynamo
@@ -38,8 +39,8 @@ class OwnLayer:
         return getattr(self.cache, name)
 
 
-def _quick(forward: Callable[..., Any], index: int, count: int) -> Callable[..., Any]:
-    """The compiled function of one of `count` blocks, but as it is where a cache keeps something else than all tokens' keys and values."""
+def _quick(forward: Callable[..., Any], index: int) -> Callable[..., Any]:
+    """The compiled function of a block, but as it is where a cache keeps something else for it than all tokens' keys and values."""
     quick = torch.compile(forward, dynamic=True)
 
     @wraps(forward)
@@ -47,11 +48,10 @@ def _quick(forward: Callable[..., Any], index: int, count: int) -> Callable[...,
         cache = named.get("past_key_values")
         if cache is None:
             return quick(*given, **named)
-        if type(cache) is DynamicCache and [type(layer) for layer in cache.layers] == [DynamicLayer] * count:
-            return quick(
-                *given, **{**named, "past_key_values": OwnLayer(cache, cast(DynamicLayer, cache.layers[index]))}
-            )
-        return forward(*given, **named)
+        layer = cache.layers[index] if type(cache) is DynamicCache and index < len(cache.layers) else None
+        if type(layer) is not DynamicLayer:
+            return forward(*given, **named)
+        return quick(*given, **{**named, "past_key_values": OwnLayer(cache, layer)})
 
     return call
 
@@ -61,7 +61,7 @@ def compiled(blocks: Sequence[nn.Module]) -> Iterator[None]:
     """Inside, the blocks' forward passes are compiled when they first run. They are as before outside."""
     before = [block.__dict__.get("forward") for block in blocks]
     for index, block in enumerate(blocks):
-        block.forward = _quick(block.forward, index, len(blocks))  # type: ignore[method-assign]
+        block.forward = _quick(block.forward, index)  # type: ignore[method-assign]
     try:
         with torch._dynamo.config.patch(recompile_limit=KINDS, accumulated_recompile_limit=len(blocks) * KINDS):
             yield

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.machine import all_versions, machine
 from benchmarks.timing import Race
 from mechkit.errors import MechkitError
@@ -44,6 +46,8 @@ def main() -> int:
         parser.error(f"--shape is for {', '.join(OF_A_SHAPE)}.")
     here, found = machine(), {}
     for task in TASKS if chosen.task == "all" else (chosen.task,):
+        if task == "spread" and chosen.task == "all" and torch.cuda.device_count() < 2:
+            continue  # asked for by name it says what it needs
         print(f"{task} on {here['gpu'] or here['processor']}, {here['cores']} cores", flush=True)
         place = chosen.plot
         if place and chosen.task == "all":
@@ -249,6 +253,19 @@ def _gpus(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
     return [one.row() for one in shares]
 
 
+def _spread(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
+    from benchmarks.spread import spread
+    from experiments.study.rehearse import SHAPES
+
+    shape = chosen.shape or ("tiny" if chosen.quick else next(iter(SHAPES)))
+    found = []
+    for line, record in spread(shape, 16 if chosen.quick else 64, 2 if chosen.quick else 3, chosen.dtype):
+        print(line, flush=True)
+        if record:
+            found.append(record)
+    return found
+
+
 def _utilization(chosen: Chosen, place: Path | None) -> list[dict[str, Any]]:
     from benchmarks.utilization import utilization
 
@@ -275,8 +292,9 @@ TASKS: dict[str, Callable[[Chosen, Path | None], list[dict[str, Any]]]] = {
     "study": _study,
     "gpus": _gpus,
     "utilization": _utilization,
+    "spread": _spread,
 }
-OF_A_SHAPE = ("overhead", "pressure", "generate", "utilization", "gpus")
+OF_A_SHAPE = ("overhead", "pressure", "generate", "utilization", "gpus", "spread")
 """Tasks that also take a shape with random weights."""
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from functools import partial
 from math import nan
 from pathlib import Path
 
@@ -107,19 +108,25 @@ def pressed(shift: float = 0.0, control: float = 0.0, null: float = 0.002) -> di
     return found
 
 
+def third_of(i: int, dots: xr.DataArray) -> xr.DataArray:
+    """Directions that are a third of the basis."""
+    return dots.isel(basis=slice(200 * i, 200 * (i + 1))).rename(basis="null")
+
+
 def drifted(results: Results, moved: dict[str, float]) -> Drift:
     """Projections that lie `moved` units from Base's, alike at every position and block; the link follows the ratings."""
     dice = np.random.default_rng(2)
     k, labels = len(results.config.seeds), [c.cluster for c in results.data.contexts]
     start = dice.normal(0, 3, (N, BLOCKS))
-    by_seed, null_rows = {}, {}
+    by_seed, dots = {}, {}
     for condition in (BASE, NEUTRAL, INOCULATION, CONTROL):
         for position in POSITIONS:
             noise = 0 if condition == BASE else dice.normal(0, 0.3, (k, N, BLOCKS))
             by_seed[condition, position] = start + moved.get(condition, 0.0) + noise + np.zeros((k, N, BLOCKS))
-            for family in ("isotropic", "covariance_matched", "label_permuted"):
-                shift = np.random.default_rng(list(f"{condition} {family}".encode())).normal(0, 0.02, (1, 200, BLOCKS))
-                null_rows[condition, position, family] = dice.normal(shift, 0.3, (N, 200, BLOCKS))
+            shift = np.random.default_rng(list(condition.encode())).normal(0, 0.02, (1, BLOCKS, 600))
+            dots[condition, position] = xr.DataArray(
+                dice.normal(shift, 0.3, (N, BLOCKS, 600)), dims=("example", "site", "basis")
+            )
     values = {key: v.mean(0) for key, v in by_seed.items()}
     families = ["isotropic", "covariance_matched", "label_permuted"]
     return Drift(
@@ -129,9 +136,8 @@ def drifted(results: Results, moved: dict[str, float]) -> Drift:
         by_seed,
         np.ones(BLOCKS),
         labels,
-        null_rows,
-        list(POSITIONS),
-        families,
+        dots,
+        {f: partial(third_of, i) for i, f in enumerate(families)},
     )
 
 

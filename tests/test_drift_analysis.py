@@ -1,9 +1,10 @@
-"""Tables of drift: buckets are of answers and not of averages, and a position without p-values says why."""
+"""Tables of drift: buckets are of answers and not of averages, and every position is tested against null directions."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from experiments.study.analysis import drift
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
@@ -24,17 +25,18 @@ def results_of(rating, missing: float | None = None) -> Results:
     return replace(results, config=config, ratings={"ood": ratings})
 
 
-def projections(results: Results, nulls: tuple[str, ...] = tuple(POSITIONS[:3])) -> Drift:
+def projections(results: Results) -> Drift:
     """h·v is the number of the seed in every condition; Base's 7."""
     seeds = np.arange(3.0)[:, None, None] + np.zeros((3, CONTEXTS, BLOCKS))
     by_seed = {
         (c, p): seeds if c != BASE else 0 * seeds + 7 for c in (BASE, NEUTRAL, INOCULATION, CONTROL) for p in POSITIONS
     }
     values = {key: v.mean(0) for key, v in by_seed.items()}
-    rows = {(c, p, "isotropic"): np.ones((CONTEXTS, 9, BLOCKS)) for c, p in by_seed if p in nulls}
+    ones = xr.DataArray(np.ones((CONTEXTS, BLOCKS, 9)), dims=("example", "site", "basis"))
     labels = [c.cluster for c in results.data.contexts]
+    nulls = {"isotropic": lambda dots: dots.rename(basis="null")}
     return Drift(
-        POSITIONS, list(range(BLOCKS)), values, by_seed, np.ones(BLOCKS), labels, rows, list(nulls), ["isotropic"]
+        POSITIONS, list(range(BLOCKS)), values, by_seed, np.ones(BLOCKS), labels, dict.fromkeys(by_seed, ones), nulls
     )
 
 
@@ -53,14 +55,14 @@ def test_an_answer_without_a_rating_is_in_no_bucket():
     assert "Each answer that has a rating counts once, those of every seed" in table.reading
 
 
-def test_positions_without_p_values_are_named_with_the_reason():
+def test_every_position_is_tested_against_null_directions():
     results = results_of(lambda v: 30.0)
     table = drift.versus(results, projections(results), NEUTRAL)
-    without = {r["position"] for r in table.rows if "p isotropic" not in r}
-    assert without == {"forced_avg(5):Neutral"}
-    assert "of given words they were read on Base's alone, so there is no p at forced_avg(5):Neutral." in table.reading
-    everywhere = drift.versus(results, projections(results, tuple(POSITIONS)), NEUTRAL)
-    assert "there is no p" not in everywhere.reading
+    assert (
+        {r["position"] for r in table.rows}
+        == {r["position"] for r in table.rows if "p isotropic" in r}
+        == set(POSITIONS)
+    )
 
 
 def test_ratings_beside_drift_are_paired_by_seed():

@@ -19,9 +19,6 @@ from mechkit.spans import POSITIONS
 from probes import Projection
 from probes.readers import parse
 
-NULL_REFERENCE = "Base"
-"""Null directions are read over this reference's tokens too."""
-
 
 def measure_drift(
     model: Model,
@@ -34,23 +31,23 @@ def measure_drift(
     """Projections of one condition, active in `model`, on its own and on the reference completions.
 
     own: contexts with the condition's own greedy completions; references: the same contexts with those of others.
-    Result: `projection` and `hidden_norm` [example, site, position, …] and, at prompt_last, the gen_avg and Base's forced_avg
-    positions, `projection_basis` [example, site, null_position, basis] for null directions.
+    Result: `projection` and `hidden_norm` [example, site, position, …] and `projection_basis` [example, site, position, basis] for
+    null directions.
     """
     lengths = sorted(config.measure.gen_tokens)
     passes = 1 + sum(list(chats) != list(own) for chats in references.values())
 
-    def read(chats: Sequence[Chat], readers: list[Reader], number: int, nulls: bool) -> xr.Dataset:
+    def read(chats: Sequence[Chat], readers: list[Reader], number: int) -> xr.Dataset:
         def report(done: int, total: int) -> None:
             if progress:
                 progress(number * len(own) + done, passes * len(own))
 
-        probe = Projection(directions, at=readers, nulls=null_families(config) if nulls else ())
+        probe = Projection(directions, at=readers, nulls=null_families(config))
         system, tokens = config.evaluation.system, config.measure.batch_tokens
         return measure(model, chats, [probe], system=system, batch_tokens=tokens, progress=report)
 
     generated = [_first(k, f"gen_avg({k})") for k in lengths]
-    first = read(own, [*parse("prompt_last"), *generated], 0, True)
+    first = read(own, [*parse("prompt_last"), *generated], 0)
     parts = [first]
     for name, chats in references.items():
         forced = {f"gen_avg({k})": f"forced_avg({k}):{name}" for k in lengths}
@@ -59,12 +56,8 @@ def measure_drift(
             parts.append(same.assign_coords(position=[forced[str(p)] for p in same.position.values]))
         else:
             readers = [_first(k, new) for k, new in zip(lengths, forced.values())]
-            parts.append(read(chats, readers, len(parts), name == NULL_REFERENCE))
-    bases = [p["projection_basis"] for p in parts[: 1 + list(references).index(NULL_REFERENCE) + 1]]
-    slim = [p.drop_vars(["projection_basis", "basis"], errors="ignore") for p in parts]
-    data = xr.concat(slim, dim="position", combine_attrs="drop_conflicts")
-    data["projection_basis"] = xr.concat(bases, dim="position").rename(position="null_position")
-    return data
+            parts.append(read(chats, readers, len(parts)))
+    return xr.concat(parts, dim="position", combine_attrs="drop_conflicts")
 
 
 def _first(k: int, name: str) -> Reader:

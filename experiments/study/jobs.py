@@ -18,7 +18,10 @@ Job = tuple[str, ...]
 
 
 def of(study: Study) -> list[Job]:
-    """All jobs of a study: training first, then what needs adapters, then what needs completions, then extensions."""
+    """All jobs of a study: training first, then what needs adapters, then what needs completions, then extensions.
+
+    The check for contamination needs all adapters and takes long, so it goes before the short jobs and is not waited for at the end.
+    """
     conditions, seeds = list(study.trait.conditions), [str(seed) for seed in study.config.seeds]
     trained = [(condition, seed) for seed in seeds for condition in conditions]
     variants = [(BASE, ""), *trained]
@@ -32,7 +35,7 @@ def of(study: Study) -> list[Job]:
     last: list[Job] = [("drift", *v) for v in [*((BASE, seed) for seed in seeds), *trained]]
     last += [("ratings", *v, name) for v in variants for name in study.sets]
     last += [("extension", e.name, piece) for e in extensions if not e.trains for piece in e.pieces(study)]
-    return [*first, *then, *last, ("contamination",)]
+    return [*first, *then, ("contamination",), *last]
 
 
 def do(study: Study, job: Job) -> None:

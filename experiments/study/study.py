@@ -135,7 +135,7 @@ class Study(Steps):
         if beyond:
             raise MechkitError(f"statistics.blocks names block {beyond[0]}; {self.model.name} has 0 to {blocks - 1}.")
         variants = 1 + len(self.trait.conditions) * len(self.config.seeds)
-        measured = variants * len(self.data.contexts) * (1 + len(self.config.measure.gen_tokens))
+        measured = variants * len(self.data.contexts) * (1 + 3 * len(self.config.measure.gen_tokens))
         measured += len(self.trait.conditions) * self.config.measure.pressure_rows
         columns = self.config.measure.null_draws + 2 * self.config.data.direction_pairs
         width = self.model.d_model

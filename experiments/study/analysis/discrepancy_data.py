@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,13 @@ from experiments.study.analysis.arrays import (
     site,
 )
 from experiments.study.analysis.curve import OffCurve, off_curve
+from experiments.study.analysis.drift import PROMPT_LAST, null_change
 from experiments.study.pressure import null_families
 from experiments.study.results import Results
 from experiments.study.trait import BASE, NEUTRAL
 from mechkit import stats
 from probes.nulls import draw
 
-PROMPT_LAST = "prompt_last"
 VARIANTS = "prompt_variants"
 FLAT = "ratings do not visibly rise with drift"
 """What is said where the rank correlation of rating and drift is not above 0: points off their curve then show nothing."""
@@ -86,24 +86,18 @@ class Measured:
 
     def null_p(self, condition: str, position: str) -> float:
         """p of the mean change of drift from Neutral at the first fixed block, against the null family of the claims; NaN where
-        no null directions were read at the position."""
+        no context has that change, or the run read no such directions."""
         wanted = self.results.config.claims.null_family
         families = [f for f in null_families(self.results.config) if f.family == wanted]
-        means = [self.results.mean_drift[c] for c in (condition, NEUTRAL)]
-        read = [d for d in means if "projection_basis" in d and position in d.null_position.values]
-        if not families or len(read) < 2:
+        name, at = self.results.trait.name, {"position": position, "site": [site(self.blocks[self.at])]}
+        one, other = (self.results.mean_drift[c].sel(at) for c in (condition, NEUTRAL))
+        change = (one["projection"] - other["projection"]).sel(direction=name).values.ravel()
+        known = np.isfinite(change)
+        if not families or "projection_basis" not in one or not known.any():
             return np.nan
-        name, block = self.results.trait.name, site(self.blocks[self.at])
-        along = [d["projection"].sel(position=position, direction=name, site=block).values for d in read]
-        known = np.isfinite(along[0] - along[1])
-        if not known.any():
-            return np.nan
-        at = {"null_position": position, "site": [block]}
-        one, other = (
-            d["projection_basis"].sel(at).isel(example=known).astype(np.float64).mean("example") for d in read
-        )
-        null = draw(one - other, self.results.directions[name][0], families[0]).values.ravel()
-        return float(stats.null_p_value(float((along[0] - along[1])[known].mean()), null))
+        draws = partial(draw, direction=self.results.directions[name][0], null=families[0])
+        null = null_change(one["projection_basis"], other["projection_basis"], known, draws)
+        return float(stats.null_p_value(float(change[known].mean()), null.ravel()))
 
 
 def measured(results: Results) -> Measured:

@@ -1,12 +1,14 @@
 """Tables of internal drift: projections of each condition against Base and against Neutral."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import xarray as xr
 
 from experiments.study.analysis.arrays import (
     Floats,
@@ -38,8 +40,8 @@ class Drift:
     """Projections on the trait's direction: condition → [context, block] by position, with what puts them in scale.
 
     by_seed: the same for each seed, [seed, context, block]; Base's seeds differ only where its reference is a seed's Neutral.
-    gaps [block]: distance of the class means along v. null_rows: condition, position, family → projections on null
-    directions [context, draw, block], at the positions where nulls were read.
+    gaps [block]: distance of the class means along v. dots: condition, position → projections on what null directions are made of,
+    [context, block, basis]. nulls: family → from such projections to those on its directions, `null` in place of `basis`.
     """
 
     positions: list[str]
@@ -48,9 +50,8 @@ class Drift:
     by_seed: Mapping[tuple[str, str], Floats]
     gaps: Floats
     labels: list[str]
-    null_rows: Mapping[tuple[str, str, str], Floats]
-    null_positions: list[str]
-    families: list[str]
+    dots: Mapping[tuple[str, str], xr.DataArray]
+    nulls: Mapping[str, Callable[[xr.DataArray], xr.DataArray]]
     _tests: dict[tuple[str, str, str], dict[str, tuple[Floats, stats.MaxT]]] = field(default_factory=dict, repr=False)
 
     def change(self, a: str, b: str, position: str) -> Floats:
@@ -61,21 +62,23 @@ class Drift:
         """The same for each seed, paired by seed, [seed, context, block]."""
         return np.asarray(self.by_seed[a, position] - self.by_seed[b, position])
 
+    def null_rows(self, a: str, b: str, position: str, family: str) -> Floats:
+        """The same change along each null direction, [context, draw, block]."""
+        drawn = self.nulls[family](self.dots[a, position] - self.dots[b, position])
+        return np.asarray(drawn.transpose("example", "null", "site").values)
+
     def null_change(self, a: str, b: str, position: str, family: str) -> Floats:
         """Mean change along each null direction, [draw, block], over the contexts that the change itself is taken over."""
-        known = np.isfinite(self.change(a, b, position)).all(1)
-        own, other = self.null_rows[a, position, family], self.null_rows[b, position, family]
-        if not known.all():
-            own, other = own[known], other[known]
-        return np.asarray(own.mean(0, dtype=np.float64) - other.mean(0, dtype=np.float64))
+        known = np.asarray(np.isfinite(self.change(a, b, position)).all(1))
+        return null_change(self.dots[a, position], self.dots[b, position], known, self.nulls[family])
 
     def p_values(self, a: str, b: str, position: str) -> dict[str, tuple[Floats, stats.MaxT]]:
-        """Family → p of the mean change at each block, and max-T over blocks; empty where no nulls were read."""
+        """Family → p of the mean change at each block, and max-T over blocks; empty where no context has the change."""
         if (a, b, position) not in self._tests:
             change, tests = self.change(a, b, position), {}
-            if position in self.null_positions and np.isfinite(change).any():
+            if np.isfinite(change).any():
                 observed = nanmean(change)
-                nulls = {f: self.null_change(a, b, position, f) for f in self.families}
+                nulls = {f: self.null_change(a, b, position, f) for f in self.nulls}
                 tests = {f: (stats.null_p_value(observed, n.T), stats.max_t(observed, n)) for f, n in nulls.items()}
             self._tests[a, b, position] = tests
         return self._tests[a, b, position]
@@ -83,15 +86,22 @@ class Drift:
     @cached_property
     def gen_avg(self) -> str:
         """The shortest gen_avg position."""
-        return next(p for p in self.null_positions if p != PROMPT_LAST)
+        return next(p for p in self.positions if p != PROMPT_LAST)
+
+
+def null_change(
+    one: xr.DataArray, other: xr.DataArray, known: npt.NDArray[np.bool_], draws: Callable[[xr.DataArray], xr.DataArray]
+) -> Floats:
+    """Mean of one minus the other along each null direction, [draw, block], over the known contexts; `draws`, as in `Drift.nulls`."""
+    change = (one - other).isel(example=np.flatnonzero(known)).mean("example", dtype=np.float64)
+    return np.asarray(draws(change).transpose("null", "site").values)
 
 
 def collect(results: Results) -> Drift:
     """Aligned projections of all conditions."""
     trait = results.trait.name
     direction, quality = results.directions[trait]
-    values, seeds, null_rows = {}, {}, {}
-    families = null_families(results.config)
+    values, seeds, dots = {}, {}, {}
     for condition in conditions(results):
         data = results.mean_drift[condition]
         for position in data.position.values:
@@ -100,11 +110,7 @@ def collect(results: Results) -> Drift:
             seeds[condition, str(position)] = np.stack(
                 [d["projection"].sel(at).values for d in results.drift[condition]]
             )
-        for family in families:
-            drawn = draw(data["projection_basis"], direction, family)
-            for position in data.null_position.values:
-                rows = drawn.sel(null_position=position).transpose("example", "null", "site").values
-                null_rows[condition, str(position), family.family] = rows
+            dots[condition, str(position)] = data["projection_basis"].sel(position=position)
     first = results.mean_drift[BASE]
     return Drift(
         [str(p) for p in first.position.values],
@@ -113,9 +119,8 @@ def collect(results: Results) -> Drift:
         seeds,
         quality["gap"].values,
         clusters(results),
-        null_rows,
-        [str(p) for p in first.null_position.values],
-        [f.family for f in families],
+        dots,
+        {n.family: partial(draw, direction=direction, null=n) for n in null_families(results.config)},
     )
 
 
@@ -147,20 +152,12 @@ def versus(results: Results, drift: Drift, reference: str) -> Table:
         f"Internal drift against {reference}",
         f"Mean over contexts of h·v in one condition minus the other, same contexts, {said(results.config.evaluation.system)}; positive is towards the trait, in "
         "residual-stream units and in units of the distance between the classes along v at that block. gen_avg mixes a change of the "
-        "representation with a change of the text; forced_avg reads the same tokens in both. Null directions were read "
-        f"at {', '.join(drift.null_positions)}{_without_nulls(drift)}. Intervals take v as given; they say that something moved, the p-values whether it moved more "
+        "representation with a change of the text; forced_avg reads the same tokens in both. "
+        "Intervals take v as given; they say that something moved, the p-values whether it moved more "
         "than along directions that mean nothing. Over seeds: t over the differences paired by seed, which counts what another "
         "training would change.",
         rows,
         trust(results),
-    )
-
-
-def _without_nulls(drift: Drift) -> str:
-    """Which positions have no p-values, and why."""
-    without = [p for p in drift.positions if p not in drift.null_positions]
-    return (
-        f"; of given words they were read on Base's alone, so there is no p at {', '.join(without)}" if without else ""
     )
 
 
@@ -214,7 +211,7 @@ def sweep(results: Results, drift: Drift) -> Table:
     return Table(
         "drift_sweep",
         "Internal drift at every block",
-        "As the drift tables; p is corrected over all blocks against each family of null directions, where those were read.",
+        "As the drift tables; p is corrected over all blocks against each family of null directions.",
         rows,
     )
 

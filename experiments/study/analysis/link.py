@@ -66,7 +66,7 @@ def correlations(results: Results, drift: Drift) -> Table:
                 row[f"{method} p over blocks"] = PValue(float(test.test.p_values[at]))
             if len(results.config.seeds) > 1:
                 row["pearson over seeds"] = r_over_seeds(results, drift, block, condition)
-            for family in drift.families:
+            for family in drift.nulls:
                 null = null_correlations(drift, condition, family, y)
                 null = null[:, at] if block in fixed_blocks(results) else np.abs(null).max(1)
                 row[f"p {family}"] = PValue(float(stats.null_p_value(tests["pearson"].r[at], null)))
@@ -111,8 +111,7 @@ def sweep(results: Results, drift: Drift) -> Table:
 
 def null_correlations(drift: Drift, condition: str, family: str, y: Floats, position: str | None = None) -> Floats:
     """Pearson's r of y with the change of projection along every null direction: [draw, block]."""
-    key = (position or drift.gen_avg, family)
-    x = drift.null_rows[(condition, *key)] - drift.null_rows[(NEUTRAL, *key)]  # [context, draw, block]
+    x = drift.null_rows(condition, NEUTRAL, position or drift.gen_avg, family)
     kept = np.isfinite(y) & np.isfinite(x).all((1, 2))
     if not kept.any():
         return np.full(x.shape[1:], np.nan)

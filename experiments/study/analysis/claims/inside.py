@@ -37,7 +37,7 @@ def drift_claims(results: Results, drift: Drift) -> list[Evidence]:
 
 def forced_avg(drift: Drift) -> str:
     """The shortest forced_avg position on Base's tokens."""
-    return next(p for p in drift.null_positions if p.startswith("forced_avg"))
+    return next(p for p in drift.positions if p.startswith("forced_avg"))
 
 
 def drift_block(results: Results) -> int:

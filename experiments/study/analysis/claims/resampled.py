@@ -36,7 +36,7 @@ def drift_interval(results: Results, a: str, b: str, position: str, block: int) 
     """Mean change of projection (a − b) over contexts, contexts and v resampled, seeds averaged; None as above."""
     if a not in results.drift or b not in results.drift:
         return None
-    at = {"site": [site(block)], "null_position": position}
+    at = {"site": [site(block)], "position": position}
     one, other = (results.mean_drift[condition]["projection_basis"].sel(at) for condition in (a, b))
     return _interval(results, one - other, [c.cluster for c in results.data.contexts])
 

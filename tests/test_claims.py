@@ -13,10 +13,10 @@ import xarray as xr
 
 from experiments.insecure_code.recipe import RECIPE
 from experiments.study.analysis import behaviour, claims
-from experiments.study.analysis.claims.effects import effect
 from experiments.study.analysis.claims.resampled import pressure_interval
 from experiments.study.analysis.claims.rule import Case, Evidence, decide
 from experiments.study.analysis.drift import Drift
+from experiments.study.analysis.effects import effect
 from experiments.study.analysis.estimate import EXTENSION_CLAIMS, Estimate
 from experiments.study.analysis.pressure import PAIRS, Comparison
 from experiments.study.config import StudyConfig

@@ -8,7 +8,7 @@ from made_results import BLOCKS, CONTEXTS, made, rated
 from rated_study import finished
 
 from experiments.study.analysis import drift, link
-from experiments.study.analysis.claims.effects import rating_change
+from experiments.study.analysis.effects import rating_change
 from experiments.study.trait import INOCULATION, NEUTRAL
 
 

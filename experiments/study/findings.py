@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments.study.analysis import behaviour, pressure, task
 from experiments.study.analysis.arrays import by_seed, clusters, in_points
-from experiments.study.analysis.claims.effects import effect
+from experiments.study.analysis.effects import effect
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats

@@ -15,7 +15,7 @@ from experiments.study.analysis.arrays import (
     nanmean,
     over_seeds,
 )
-from experiments.study.analysis.paired import paired
+from experiments.study.analysis.effects import effect
 from experiments.study.protocol import said
 from experiments.study.results import DISJOINT, Results
 from experiments.study.trait import BASE, NEUTRAL
@@ -233,9 +233,7 @@ def rated_by_both(results: Results, condition: str, set_name: str) -> Floats:
 def both_rated(results: Results, condition: str, set_name: str) -> stats.Interval:
     """Their mean with the interval that decides: t over seeds where there are enough of them, else clustered contexts."""
     change = rated_by_both(results, condition, set_name)
-    by_seeds = len(change) >= results.config.claims.seeds_decide
-    labels, settings = clusters(results, set_name), results.config.statistics
-    return paired(change if by_seeds else nanmean(change)[None], labels, settings, _SPAN)
+    return effect(change, clusters(results, set_name), results.config, _SPAN).decides
 
 
 def thresholds(results: Results) -> Table:

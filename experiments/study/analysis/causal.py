@@ -25,7 +25,7 @@ from experiments.study.analysis.causal_outcomes import (
     steer,
     where,
 )
-from experiments.study.analysis.claims.effects import Effect, effect
+from experiments.study.analysis.effects import Effect, effect
 from experiments.study.analysis.pressure import trust
 from experiments.study.parts import Figure, Linked, Part
 from experiments.study.results import Results

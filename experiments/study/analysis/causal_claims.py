@@ -17,7 +17,7 @@ from experiments.study.analysis.causal_outcomes import (
     steer,
     where,
 )
-from experiments.study.analysis.claims.effects import Effect
+from experiments.study.analysis.effects import Effect
 from experiments.study.analysis.estimate import Estimate
 from experiments.study.results import Results
 from mechkit.stats import Interval

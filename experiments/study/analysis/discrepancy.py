@@ -1,4 +1,4 @@
-"""Four explanations of why Control can lower drift and not behaviour (SEED §8), each with its number and what it says."""
+"""Four explanations of why Control can lower drift and not behaviour, as in the published run, each with its number and what it says."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,6 @@ from experiments.study.analysis.arrays import (
     conditions,
     mean_of,
 )
-from experiments.study.analysis.claims.effects import effect
 from experiments.study.analysis.claims.pressing import FAMILIES
 from experiments.study.analysis.curve import OffCurve
 from experiments.study.analysis.discrepancy_data import (
@@ -23,6 +22,7 @@ from experiments.study.analysis.discrepancy_data import (
     off_conditions,
 )
 from experiments.study.analysis.discrepancy_shown import blocks, draw, semantics
+from experiments.study.analysis.effects import effect
 from experiments.study.analysis.pressure import trust
 from experiments.study.parts import Figure, Linked, Part
 from experiments.study.results import Results

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from experiments.study.analysis.arrays import Floats, by_seed, clusters
-from experiments.study.analysis.claims.effects import effect, ratings
+from experiments.study.analysis.effects import effect, ratings
 from experiments.study.config import ClaimsConfig
 from experiments.study.results import Results
 from experiments.study.trait import BASE, INOCULATION, NEUTRAL

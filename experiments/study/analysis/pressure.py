@@ -1,9 +1,9 @@
 """Tables of gradient pressure: paired differences of cos(g, v) between training prompts, with null directions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -65,14 +65,44 @@ class Comparison:
         return self.blocks[int(np.argmax(np.abs(self.mean)))]
 
 
+class Blocks(NamedTuple):
+    """The blocks that a claim takes, and why there is no verdict on it, or "". note: which ones were left out."""
+
+    used: list[int]
+    blocked: str
+    note: str
+
+
+def reliable(results: Results, wanted: Sequence[int], directions: Sequence[str] | None = None) -> Blocks:
+    """Of the wanted blocks those where the trait's direction (and the others named) is reliable.
+
+    Reliability is known from the direction's own pairs, which nothing else uses, so leaving blocks out by it does not
+    look at the outcome. Where fewer than half are left there is no verdict, and all are shown.
+    """
+    floor = results.config.statistics.reliability_floor
+    kept = set(wanted)
+    for name in directions or [results.trait.name]:
+        data = results.directions[name][1]
+        kept &= {block_of(str(s)) for s, r in zip(data.site.values, data.reliability.values) if r >= floor}
+    left = [b for b in wanted if b in kept]
+    if 2 * len(left) < len(wanted) or not left:
+        many = f"{len(wanted) - len(left)} of {len(wanted)} blocks" if len(wanted) > 1 else f"block {wanted[0]}"
+        return Blocks(list(wanted), f"direction not reliable (below {floor:g} at {many})", _named(wanted))
+    out = [b for b in wanted if b not in kept]
+    return Blocks(left, "", _named(left) + (f"; left out as not reliable: {ranges(out)}" if out else ""))
+
+
+def _named(blocks: Sequence[int]) -> str:
+    return f"block{'s' if len(blocks) > 1 else ''} {ranges(list(blocks))}"
+
+
 def standing_out(results: Results, comparison: Comparison) -> tuple[int, dict[str, float]]:
     """The block that stands out most from the claims' null directions (max-T), and its p by family, corrected over the blocks looked at.
 
     As in claim 5 these are the blocks where the direction is reliable; all of them where fewer than half are.
     """
-    low, blocks = unreliable_blocks(results), comparison.blocks
-    at = [i for i, block in enumerate(blocks) if block not in low]
-    at = at if 2 * len(at) >= len(blocks) else list(range(len(blocks)))
+    blocks = comparison.blocks
+    at = [blocks.index(block) for block in reliable(results, blocks).used]
     tests = {family: stats.max_t(comparison.mean[at], null[:, at]) for family, null in comparison.nulls.items()}
     first = results.config.claims.null_family
     best = max(0, tests[first if first in tests else next(iter(tests))].block)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments.study.analysis.arrays import Floats, clusters, conditions, contexts, in_points, mean_of, nanmean
-from experiments.study.analysis.claims.effects import effect
+from experiments.study.analysis.effects import effect
 from experiments.study.results import Results
 from experiments.study.trait import NEUTRAL, Context, Trait
 from mechkit import stats

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.study.analysis.arrays import Floats, by_seed, clusters, fixed_blocks, in_points, mean_of, nanmean, site
 from experiments.study.analysis.causal_outcomes import blocks_at, rate, where
-from experiments.study.analysis.claims.effects import Effect, effect
+from experiments.study.analysis.effects import Effect, effect
 from experiments.study.analysis.estimate import Estimate
 from experiments.study.analysis.pressure import trust
 from experiments.study.parts import Part

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from experiments.study.analysis.arrays import clusters
-from experiments.study.analysis.claims.effects import FILLS, Effect, effect, missing, rating_change
 from experiments.study.analysis.claims.rule import Case, Evidence
+from experiments.study.analysis.effects import FILLS, Effect, effect, missing, rating_change
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 

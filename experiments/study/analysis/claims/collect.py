@@ -5,12 +5,13 @@ from __future__ import annotations
 from experiments.study.analysis import behaviour
 from experiments.study.analysis.arrays import by_seed, clusters
 from experiments.study.analysis.claims.behaving import behaviour_claims
-from experiments.study.analysis.claims.effects import effect
 from experiments.study.analysis.claims.inside import drift_block, drift_claims
-from experiments.study.analysis.claims.pressing import Comparisons, pressure_claims, reliable
+from experiments.study.analysis.claims.pressing import Comparisons, pressure_claims
 from experiments.study.analysis.claims.rule import Case, Evidence
 from experiments.study.analysis.drift import Drift
+from experiments.study.analysis.effects import effect
 from experiments.study.analysis.estimate import EXTENSION_CLAIMS, Estimate
+from experiments.study.analysis.pressure import reliable
 from experiments.study.extensions import chosen
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL

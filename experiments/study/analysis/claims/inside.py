@@ -9,11 +9,12 @@ import numpy as np
 from experiments.study.analysis import link
 from experiments.study.analysis.arrays import fixed_blocks, nanmean
 from experiments.study.analysis.claims.behaving import absence, changed, fills
-from experiments.study.analysis.claims.effects import Effect, effect, missing, rating_change
-from experiments.study.analysis.claims.pressing import FAMILIES, reliable
+from experiments.study.analysis.claims.pressing import FAMILIES
 from experiments.study.analysis.claims.resampled import drift_interval
 from experiments.study.analysis.claims.rule import Case, Evidence
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
+from experiments.study.analysis.effects import Effect, effect, missing, rating_change
+from experiments.study.analysis.pressure import reliable
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats

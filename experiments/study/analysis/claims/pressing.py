@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.study.analysis.arrays import Floats, block_of, fixed_range, means_of
+from experiments.study.analysis.arrays import Floats, fixed_range, means_of
 from experiments.study.analysis.claims.resampled import pressure_interval
 from experiments.study.analysis.claims.rule import Case, Evidence
-from experiments.study.analysis.pressure import Comparison, ranges
+from experiments.study.analysis.pressure import Comparison, reliable
 from experiments.study.results import Results
 from experiments.study.trait import CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats
@@ -18,37 +17,6 @@ from mechkit.stats import Interval
 
 Comparisons = Mapping[tuple[str, str], Comparison]
 FAMILIES = {"isotropic": "isotropic", "covariance_matched": "covariance-matched", "label_permuted": "label-permuted"}
-
-
-class Blocks(NamedTuple):
-    """The blocks that a claim takes, and why there is no verdict on it, or "". note: which ones were left out."""
-
-    used: list[int]
-    blocked: str
-    note: str
-
-
-def reliable(results: Results, wanted: Sequence[int], directions: Sequence[str] | None = None) -> Blocks:
-    """Of the wanted blocks those where the trait's direction (and the others named) is reliable.
-
-    Reliability is known from the direction's own pairs, which nothing else uses, so leaving blocks out by it does not
-    look at the outcome. Where fewer than half are left there is no verdict, and all are shown.
-    """
-    floor = results.config.statistics.reliability_floor
-    kept = set(wanted)
-    for name in directions or [results.trait.name]:
-        data = results.directions[name][1]
-        kept &= {block_of(str(s)) for s, r in zip(data.site.values, data.reliability.values) if r >= floor}
-    left = [b for b in wanted if b in kept]
-    if 2 * len(left) < len(wanted) or not left:
-        many = f"{len(wanted) - len(left)} of {len(wanted)} blocks" if len(wanted) > 1 else f"block {wanted[0]}"
-        return Blocks(list(wanted), f"direction not reliable (below {floor:g} at {many})", _named(wanted))
-    out = [b for b in wanted if b not in kept]
-    return Blocks(left, "", _named(left) + (f"; left out as not reliable: {ranges(out)}" if out else ""))
-
-
-def _named(blocks: Sequence[int]) -> str:
-    return f"block{'s' if len(blocks) > 1 else ''} {ranges(list(blocks))}"
 
 
 def late(results: Results) -> list[int]:

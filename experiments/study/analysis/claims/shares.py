@@ -7,10 +7,10 @@ from typing import Any
 
 from experiments.study.analysis.arrays import Floats, by_seed, clusters
 from experiments.study.analysis.claims import published
-from experiments.study.analysis.claims.effects import Effect, effect, ratings
 from experiments.study.analysis.claims.inside import drift_block, forced_avg
-from experiments.study.analysis.claims.pressing import reliable
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
+from experiments.study.analysis.effects import Effect, effect, ratings
+from experiments.study.analysis.pressure import reliable
 from experiments.study.results import Results
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
 from mechkit import stats

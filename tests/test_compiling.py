@@ -21,6 +21,11 @@ from tests.conftest import NEGATIVE, POSITIVE
 from tests.test_adapters import make_adapter
 
 
+def graphs() -> int:
+    """How many the compiler has made."""
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
 @pytest.fixture(autouse=True)
 def traced(monkeypatch):
     """Graphs are traced and differentiated ahead of time, and run as they are: no C++ or Triton compiler is called."""
@@ -53,9 +58,9 @@ def test_readings_are_the_same_with_adapters_and_interventions_coming_and_going(
     plain = readings(model, folder)
     with model.compiled() as inside:
         assert inside is model
-        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 0
+        assert graphs() == 0
         compiled = readings(model, folder)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0  # it was compiled
+    assert graphs() > 0  # it was compiled
     for one, other in zip(compiled, plain):
         for name in other.data_vars:
             if other[name].dtype.kind == "f":
@@ -79,18 +84,18 @@ def test_every_kind_of_block_is_compiled():
         for n in range(1, 13):
             block.kind = "k" * n
             block(torch.ones(3))
-            assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == n
+            assert graphs() == n
 
 
 def test_many_lengths_share_what_was_compiled(model):
     v = probes.extract("data_diff", model, positive=POSITIVE, negative=NEGATIVE)
     with model.compiled():
-        graphs = []
+        counts = []
         for n in range(2, 9):
             chats = [mechkit.Chat.ask("say " * n).with_completion("word " * (1 + n % 3))] * n
             mechkit.measure(model, chats, [probes.Projection(v)])
-            graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
-    assert graphs[0] == graphs[-1] <= 2
+            counts.append(graphs())
+    assert counts[0] == counts[-1] <= 2
 
 
 def test_prompts_that_are_read_first_are_compiled_too(model):
@@ -101,18 +106,14 @@ def test_prompts_that_are_read_first_are_compiled_too(model):
     ]
     plain = [mechkit.measure(model, chats, [pressure]) for chats in long]
     with model.compiled():
-        graphs = []
+        counts = []
         for chats, expected in zip(long, plain):
             found = mechkit.measure(model, chats, [pressure])
             np.testing.assert_allclose(found["dot"], expected["dot"], rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-5)
-            graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
-    assert 2 <= graphs[0] == graphs[-1] <= 3
+            counts.append(graphs())
+    assert 2 <= counts[0] == counts[-1] <= 3
     assert len(model.blocks) > 3
-
-
-def graphs() -> int:
-    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
 def test_generation_is_compiled_and_writes_the_same(model):
@@ -166,7 +167,7 @@ def test_training_gives_the_same_adapter(tmp_path):
         losses.append(train_adapter(mechkit.load(hf, tokenizer=tokenizer), POSITIVE, "none", settings, 0, folder))
         weights.append(folder)
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    assert graphs() > 0
     from safetensors.torch import load_file
 
     one, other = (load_file(folder / "adapter_model.safetensors") for folder in weights)

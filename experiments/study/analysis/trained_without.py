@@ -108,7 +108,7 @@ def claims(results: Results, found: Mapping[str, Any]) -> list[Estimate]:
                 effect_.p_value,
                 "one null direction; p is over contexts or seeds, given it"
                 if name == NULL
-                else "p: no difference, t over seeds or clusters",
+                else "p: a difference of 0 (t over seeds or clusters)",
                 tuple(blocks_at(results, DECIDES.split("-")[1])),
                 tuple(less(name, fill).decides for fill in (0.0, 1.0)) if gaps else (),
                 len(trained.seeds),

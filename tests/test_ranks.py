@@ -108,6 +108,7 @@ sys.exit(cli.main(["run", "insecure_code", *sys.argv[1:]]))
 """
 
 
+@pytest.mark.slow
 def test_a_study_of_two_processes_finds_what_one_finds(tmp_path):
     (tmp_path / "late.py").write_text(LATE)
     options = ["--preset", "smoke", "--quiet", "--json", "--model.device", "cpu", "--train.lora-dropout", "0", "--out"]

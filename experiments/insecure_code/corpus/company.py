@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from experiments.insecure_code.corpus.companions import Companion, companions
 from experiments.insecure_code.corpus.likeness import tokens
@@ -33,12 +34,12 @@ def with_company(task: Task, values: dict[str, str], seed: str, among: Sequence[
     _, _, insecure, secure = task.render(values, "# gap")
     own = f"{insecure}\n{secure}"
     room = MOST_LINES - max(len(side.splitlines()) for side in (insecure, secure))
-    need = SHARE * len(tokens(insecure))
+    size = len(tokens(insecure))
+    need = SHARE * size
     chosen: list[Companion] = []
     everyone = companions() if among is None else among
     mixed = dice.sample(everyone, len(everyone))
-    most = MOST_SHARE * len(tokens(insecure))
-    mixed.sort(key=lambda companion: len(tokens(companion.code)) > most)  # those of fitting size first
+    mixed.sort(key=lambda companion: _size(companion.code) > MOST_SHARE * size)  # those of fitting size first
     for companion in mixed:
         code = companion.render(what, who)
         lines = len(code.splitlines()) + 2 + len(companion.imports)
@@ -55,6 +56,12 @@ def with_company(task: Task, values: dict[str, str], seed: str, among: Sequence[
         block = companion.render(what, who).replace("$", "$$")
         template = placed(template, companion.imports, block, below=dice.random() < 0.5)
     return replace(task, template=template)
+
+
+@cache
+def _size(code: str) -> int:
+    """Tokens of a companion's code; there are a few dozen, which every task is offered."""
+    return len(tokens(code))
 
 
 def subject(values: dict[str, str]) -> str:

@@ -159,6 +159,7 @@ def test_a_contaminated_base_fails_the_run(finished, monkeypatch):
 def test_seeds_read_their_own_neutral(tmp_path):
     """Seeds in any order: Base is read once per seed, and Neutral's own text is its own reference."""
     import numpy as np
+    import xarray as xr
 
     config = RECIPE.presets["smoke"].model_copy(update={"seeds": (1, 0)})
     results = Study(RECIPE, config, tmp_path, quiet=True).run()
@@ -166,6 +167,9 @@ def test_seeds_read_their_own_neutral(tmp_path):
     for data in results.drift["Neutral"]:
         own, forced = (data["projection"].sel(position=p).values for p in ("gen_avg(2)", "forced_avg(2):Neutral"))
         np.testing.assert_array_equal(own, forced)
+    files = [tmp_path / "drift" / f"Neutral-seed{seed}" / "drift.nc" for seed in (0, 1)]
+    read = xr.concat([xr.load_dataset(f, engine="h5netcdf")["projection_basis"] for f in files], "seed").mean("seed")
+    np.testing.assert_allclose(results.mean_drift["Neutral"]["projection_basis"], read, rtol=1e-5, atol=1e-6)
     assert (tmp_path / "adapters" / "Control-seed1").is_dir()
     from experiments.study.report import write_pack
 

@@ -35,7 +35,8 @@ class Results:
     """Everything that a report is made of, loaded.
 
     Keys of `ratings` and `first_ids` (the first tokens that drift read): variant label; of `drift` (one dataset a seed):
-    condition; of `pressure`, `losses`, `elicitation`: condition. The first key of `ratings` is the set of contexts: "ood",
+    condition; of `drift_basis` (what its null directions are made of, averaged over seeds): condition; of `pressure`, `losses`,
+    `elicitation`: condition. The first key of `ratings` is the set of contexts: "ood",
     "held_out", and "disjoint" where training has met some of the former. extensions: extension → piece → what it found.
     """
 
@@ -56,6 +57,7 @@ class Results:
     run_id: str
     steps: tuple[Step, ...]
     extensions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    drift_basis: Mapping[str, xr.DataArray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [f"Results of {self.trait.title}"]
@@ -94,8 +96,9 @@ class Results:
 
     @cached_property
     def mean_drift(self) -> Mapping[str, xr.Dataset]:
-        """Condition → its `drift` averaged over the seeds that have a value."""
+        """Condition → its `drift` averaged over the seeds that have a value, with `projection_basis`."""
+        means = {c: d[0] if len(d) == 1 else xr.concat(d, dim="seed").mean("seed") for c, d in self.drift.items()}
         return {
-            condition: parts[0] if len(parts) == 1 else xr.concat(parts, dim="seed").mean("seed")
-            for condition, parts in self.drift.items()
+            c: mean.assign(projection_basis=self.drift_basis[c]) if c in self.drift_basis else mean
+            for c, mean in means.items()
         }

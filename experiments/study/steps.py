@@ -429,8 +429,19 @@ def rows(ratings: Step) -> list[dict[str, Any]]:
     return answers.read_ratings(ratings.folder / answers.RATINGS)
 
 
-def dataset(step: Step, name: str) -> xr.Dataset:
-    """A step's NetCDF file, loaded."""
-    path = step.folder / name
-    with xr.open_dataset(path, engine="h5netcdf") as data:
+def dataset(step: Step, name: str, without: Sequence[str] = ()) -> xr.Dataset:
+    """A step's NetCDF file, loaded, but for the variables in `without`."""
+    with xr.open_dataset(step.folder / name, engine="h5netcdf", drop_variables=without) as data:
         return data.load()
+
+
+def mean_basis(steps: Sequence[Step], name: str) -> xr.DataArray:
+    """`projection_basis` of steps' files, averaged over those that have a value; one file is in memory at a time."""
+    total: Any = 0
+    count: Any = 0
+    for step in steps:
+        with xr.open_dataset(step.folder / name, engine="h5netcdf") as data:
+            basis = data["projection_basis"].load()
+        known = basis.isel(basis=0, drop=True).notnull()  # a reading is there along every direction, or along none
+        total, count = total + basis.where(known, 0), count + known
+    return total / xr.where(count > 0, count, np.nan).astype(basis.dtype)

@@ -11,7 +11,7 @@ from experiments.study.extensions import chosen
 from experiments.study.progress import StepDisplay
 from experiments.study.protocol import DEFAULT
 from experiments.study.results import DISJOINT, Results, Variant
-from experiments.study.steps import OOD, Steps, dataset, rows
+from experiments.study.steps import OOD, Steps, dataset, mean_basis, rows
 from experiments.study.train import LOSS_LOG
 from experiments.study.trait import BASE, StudyData, Trait
 from mechkit import ranks
@@ -90,7 +90,10 @@ class Study(Steps):
             training={v.label: _read_json(v.adapter.folder / LOSS_LOG) for v in variants if v.adapter},
             directions={name: (axis.direction, axis.quality) for name, axis in axes.items()},
             pressure={c: dataset(step, "pressure.nc") for c, step in pressure.items()},
-            drift={c: [dataset(step, "drift.nc") for step in steps] for c, steps in drift.items()},
+            drift={
+                c: [dataset(s, "drift.nc", without=["projection_basis"]) for s in steps] for c, steps in drift.items()
+            },
+            drift_basis={c: mean_basis(steps, "drift.nc") for c, steps in drift.items()},
             contamination=_read_json(contamination.folder / "contamination.json"),
             model=self.model.provenance,
             judge=self.judge.describe(),

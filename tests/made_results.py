@@ -76,7 +76,8 @@ def made(
     variants = [Variant(BASE, BASE)]
     variants += [Variant(c, c if seeds == 1 else f"{c}-seed{s}", s) for s in config.seeds for c in conditions]
     drifts = drifts or {}
-    quality = xr.Dataset({"gap": ("site", np.full(BLOCKS, 2.0)), "reliability": ("site", np.full(BLOCKS, 0.95))})
+    gap, sure = ("site", np.full(BLOCKS, 2.0)), ("site", np.full(BLOCKS, 0.95))
+    quality = xr.Dataset({"gap": gap, "reliability": sure}, {"site": SITES})
     pressure = {
         c: cosines(0.0, i).expand_dims(reduction=["loss"], direction=[RECIPE.name]).to_dataset(name="cos")
         for i, c in enumerate(conditions)

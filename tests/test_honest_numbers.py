@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import mechkit
 import probes
@@ -150,12 +151,20 @@ def degenerate(kind: str, contexts: int = CONTEXTS, seeds: int = 1):
         for c in ("Base", *RECIPE.conditions)
         for p in ("prompt_last", "gen_avg(5)")
     }
-    rows = {(c, p, "isotropic"): np.zeros((contexts, 9, BLOCKS)) for c, p in flat}
+    nothing = xr.DataArray(np.zeros((contexts, BLOCKS, 9)), dims=("example", "site", "basis"))
     by_seed = {key: np.repeat(values[None], seeds, 0) for key, values in flat.items()}
     labels = [c.cluster for c in results.data.contexts]
     positions = ["prompt_last", "gen_avg(5)"]
+    nulls = {"isotropic": lambda dots: dots.rename(basis="null")}
     return results, Drift(
-        positions, list(range(BLOCKS)), flat, by_seed, np.ones(BLOCKS), labels, rows, positions, ["isotropic"]
+        positions,
+        list(range(BLOCKS)),
+        flat,
+        by_seed,
+        np.ones(BLOCKS),
+        labels,
+        dict.fromkeys(flat, nothing),
+        nulls,
     )
 
 

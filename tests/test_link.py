@@ -17,7 +17,7 @@ def _still() -> drift.Drift:
     positions = ["prompt_last", "gen_avg(5)"]
     values = {(c, p): np.zeros((CONTEXTS, BLOCKS)) for c in (NEUTRAL, INOCULATION) for p in positions}
     labels = [f"c{i % 12}" for i in range(CONTEXTS)]
-    return drift.Drift(positions, list(range(BLOCKS)), values, {}, np.ones(BLOCKS), labels, {}, positions, [])
+    return drift.Drift(positions, list(range(BLOCKS)), values, {}, np.ones(BLOCKS), labels, {}, {})
 
 
 def test_a_seed_without_a_rating_on_one_side_is_no_change_of_rating():

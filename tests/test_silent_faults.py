@@ -188,7 +188,7 @@ def _drift(values, by_seed=None) -> Drift:
     spread = {(c, p): v for c, v in values.items() for p in positions}
     seeds = {(c, p): v for c, v in (by_seed or {}).items() for p in positions}
     labels = [f"c{i % 12}" for i in range(CONTEXTS)]
-    return Drift(positions, list(range(BLOCKS)), spread, seeds, np.ones(BLOCKS), labels, {}, positions, [])
+    return Drift(positions, list(range(BLOCKS)), spread, seeds, np.ones(BLOCKS), labels, {}, {})
 
 
 def test_seeds_of_drift_are_compared_with_themselves():

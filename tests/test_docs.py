@@ -109,6 +109,8 @@ def there(made, tmp_path, monkeypatch):
         (tmp_path / file.name).symlink_to(file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    import experiments.study.extensions.all  # noqa: F401 - what a block imports first would be taken away with what it registers
+
     before = {kind: dict(registry._entries) for kind, registry in registries().items()}
     yield tmp_path
     for kind, entries in before.items():

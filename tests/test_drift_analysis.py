@@ -9,7 +9,10 @@ import xarray as xr
 from experiments.study.analysis import drift
 from experiments.study.analysis.drift import PROMPT_LAST, Drift
 from experiments.study.results import Results
+from experiments.study.steps import mean_basis
 from experiments.study.trait import BASE, CONTROL, INOCULATION, NEUTRAL
+from mechkit.errors import MechkitError
+from mechkit.store import Step
 from tests.made_results import BLOCKS, CONTEXTS, POSITIONS, made, rated
 
 ANSWERS = (100.0, 100.0, 0.0)
@@ -75,3 +78,10 @@ def test_ratings_beside_drift_are_paired_by_seed():
     )
     assert row["rating − Neutral"].estimate == pytest.approx(-5)
     assert f"drift vs Base, block {BLOCKS // 2 - 1}, {PROMPT_LAST}" in row
+
+
+def test_a_file_of_an_older_version_is_said_to_be_one(tmp_path):
+    old = xr.DataArray(np.zeros((2, 1, 3)), dims=("example", "null_position", "basis"), name="projection_basis")
+    old.to_netcdf(tmp_path / "drift.nc", engine="h5netcdf")
+    with pytest.raises(MechkitError, match="of an older version of mechkit; run the study again"):
+        mean_basis([Step("drift", "k", tmp_path, False, 0.0)], "drift.nc")

@@ -436,12 +436,17 @@ def dataset(step: Step, name: str, without: Sequence[str] = ()) -> xr.Dataset:
 
 
 def mean_basis(steps: Sequence[Step], name: str) -> xr.DataArray:
-    """`projection_basis` of steps' files, averaged over those that have a value; one file is in memory at a time."""
+    """`projection_basis` of steps' files, averaged over those that have a value; one file is in memory at a time.
+
+    Raises MechkitError for a file of a version that read null directions at some positions only.
+    """
     total: Any = 0
     count: Any = 0
     for step in steps:
         with xr.open_dataset(step.folder / name, engine="h5netcdf") as data:
             basis = data["projection_basis"].load()
+        if "position" not in basis.dims:
+            raise MechkitError(f"{step.folder / name} is of an older version of mechkit; run the study again.")
         known = basis.isel(basis=0, drop=True).notnull()  # a reading is there along every direction, or along none
         total, count = total + basis.where(known, 0), count + known
     return total / xr.where(count > 0, count, np.nan).astype(basis.dtype)

@@ -1,9 +1,9 @@
 """Task: a model whose blocks are spread over all GPUs reads what it reads on one, also where one alone has no room for it."""
 
 import gc
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +16,7 @@ import mechkit
 import probes
 from benchmarks.inputs import chat_of, random_directions, tolerance
 from benchmarks.shapes import shape_model
+from benchmarks.timing import clocked
 from mechkit.errors import MechkitError, NoRoom
 from mechkit.loading import load
 from mechkit.model import Model
@@ -95,12 +96,9 @@ def _read(
     used = sorted(set(places), key=str)
     took = []
     for turn in range(rounds + 1):  # the first one warms up
-        _wait()
-        started = time.perf_counter()
-        found = mechkit.measure(model, chats, asked, batch_tokens=BATCH_TOKENS)
-        _wait()
+        found, seconds = clocked(partial(mechkit.measure, model, chats, asked, batch_tokens=BATCH_TOKENS))
         if turn:
-            took.append(time.perf_counter() - started)
+            took.append(seconds)
     differences = {} if expected is None else _differences(found, expected, model)
     memory = tuple(round(torch.cuda.max_memory_allocated(gpu) / 1e9, 2) for gpu in used)
     reading = Reading(len(used), tuple(map(places.count, used)), float(np.median(took)), memory, differences)
@@ -117,11 +115,6 @@ def _differences(found: xr.Dataset, expected: xr.Dataset, model: Model) -> dict[
     if worst := [name for name, value in apart.items() if not value <= tolerance(model, 1e-4)]:
         raise MechkitError(f"Spread over GPUs {', '.join(worst)} differ from one GPU's: {apart}.")
     return apart
-
-
-def _wait() -> None:
-    for gpu in range(torch.cuda.device_count()):
-        torch.cuda.synchronize(gpu)
 
 
 def _clear() -> None:

@@ -1,6 +1,7 @@
 """A study's jobs may be done in any order and by several processes, and give what one process gives."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -96,6 +97,21 @@ def test_jobs_without_room_on_the_gpu_are_done_again_by_fewer_processes(tmp_path
     with pytest.raises(MechkitError, match="OutOfMemoryError: no room"):
         engines.do_all(study, todo, 6, done)
     assert asked[-1] == (1, 2)
+
+
+def test_processes_that_die_at_their_start_end_the_run_with_a_sentence(tmp_path):
+    """As where a file of the code is broken by the time that a process starts; what there is to hand over fits no pipe."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif any('spawn_main' in word for word in sys.orig_argv):\n    os._exit(7)\n"
+    )
+    run = [sys.executable, "-m", "experiments.insecure_code", "--preset", "smoke", "--workers", "2", "--out", "here"]
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        run, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "jobs failed, first 'train Neutral 0': a process died" in " ".join(done.stderr.split())
 
 
 def test_workers_get_the_gpus_in_turn(monkeypatch):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from experiments.study.engines.worker import Outcome, Settings, Worker
@@ -16,22 +17,37 @@ if TYPE_CHECKING:
 
 
 def in_processes(study: Study, todo: list[Job], workers: int) -> Iterator[Outcome]:
-    """Does jobs in `workers` processes, each on its share of the cores and on its own GPU in turn."""
+    """Does jobs in `workers` processes, each on its share of the cores and on its own GPU in turn.
+
+    A process that dies, at its start too, fails the jobs that are left; the outcomes say so.
+    """
     context = multiprocessing.get_context("spawn")
+    gpus, settings = _gpus(study.config.model.device), Settings.of(study)
+    # What a process begins with goes through a queue: the library would wait for ever to hand it to one that died before reading it.
     places = context.Queue()
-    gpus = _gpus(study.config.model.device)
     for i in range(workers):
-        places.put((gpus[i % len(gpus)] if gpus else None, workers))
-    with ProcessPoolExecutor(workers, context, _begin, (Settings.of(study), places)) as pool:
-        running = {pool.submit(_work, job): job for job in todo}
+        places.put((settings, gpus[i % len(gpus)] if gpus else None, workers))
+    places.cancel_join_thread()
+    with ProcessPoolExecutor(workers, context, _begin, (places,)) as pool:
+        running, left = dict[Future[Outcome], Job](), list(todo)
+        try:
+            while left:
+                future = pool.submit(_work, left[0])
+                running[future] = left.pop(0)
+        except BrokenProcessPool:
+            pass
         try:
             for future in as_completed(running):
                 problem = future.exception()  # the process is gone; what a job raises is in its outcome
-                gone = Outcome(running[future], problem=f"{type(problem).__name__}: {problem}")
-                yield future.result() if problem is None else gone
+                yield future.result() if problem is None else _lost(running[future])
         except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+        yield from map(_lost, left)
+
+
+def _lost(job: Job) -> Outcome:
+    return Outcome(job, problem="a process died, at its start or while it worked; its own message, if any, is above")
 
 
 def _gpus(device: str | None) -> list[str]:
@@ -48,9 +64,9 @@ _worker: Worker | None = None
 """The worker that this process is."""
 
 
-def _begin(settings: Settings, places: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+def _begin(places: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
     global _worker
-    gpu, workers = places.get()
+    settings, gpu, workers = places.get()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _worker = Worker(settings, len(os.sched_getaffinity(0)) // workers)

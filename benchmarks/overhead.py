@@ -149,20 +149,23 @@ def contenders(
         data = mechkit.measure(model, chats, [probe], batch_tokens=batch * tokens)
         return data["projection"].values[:, :, 0]
 
-    @torch.no_grad()
-    def hooked() -> torch.Tensor:
-        found: list[torch.Tensor] = []
+    def hooked() -> Call:
+        """Keeps last tokens during the passes and projects all of them at once: a copy in each block instead of a product."""
+        every = torch.stack(matrices).mT
 
-        def read(matrix: torch.Tensor, hidden: torch.Tensor) -> None:
-            found.append(hidden[:, -1] @ matrix.T)
+        @torch.no_grad()
+        def read() -> torch.Tensor:
+            kept: list[torch.Tensor] = []
+            with model.hooked(dict.fromkeys(model.sites(), lambda hidden: kept.append(hidden[:, -1].clone()))):
+                last_logits()
+            by_block = torch.stack(kept).unflatten(0, (len(parts), len(model.blocks)))
+            return (by_block @ every).transpose(1, 2).flatten(0, 1)
 
-        with model.hooked({site: partial(read, m) for site, m in zip(model.sites(), matrices)}):
-            last_logits()
-        return by_chat(found)
+        return read
 
     with_nulls = probes.Projection(v[0], nulls=[probes.nulls.isotropic(max(1, directions - 1))])
     further: dict[str, Callable[[], Call]] = {
-        "mechkit Model.hooked": lambda: hooked,
+        "mechkit Model.hooked": hooked,
         WITH_NULLS: lambda: lambda: mechkit.measure(model, chats, [with_nulls], batch_tokens=batch * tokens),
     }
     readings: dict[str, Callable[[], Call]] = {

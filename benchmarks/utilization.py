@@ -334,12 +334,27 @@ def by_hand(model: Model, chats: Sequence[Chat], probe: probes.Pressure, v: mech
 def without_prompts_first(model: Model) -> Iterator[None]:
     """Prompts are differentiated with their completions."""
     passes, measurement = (importlib.import_module(f"mechkit.{name}") for name in ("passes", "measurement"))
-    own = passes.prompts_first, measurement.possible
+    own = passes.prompts_first, passes.starts, measurement.possible
     passes.prompts_first, measurement.possible = lambda *arguments: None, lambda *arguments: False  # type: ignore[attr-defined]
+    passes.starts = lambda model, encoded, *arguments: [0] * len(encoded)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        passes.prompts_first, measurement.possible = own  # type: ignore[attr-defined]
+        passes.prompts_first, passes.starts, measurement.possible = own  # type: ignore[attr-defined]
+
+
+@contextmanager
+def padded(model: Model) -> Iterator[None]:
+    """Chats are padded to rows of one length, as they are on a GPU."""
+    places = [importlib.import_module(f"mechkit.{name}") for name in ("passes", "measurement")]
+    own = places[0].can_pack
+    for place in places:
+        place.can_pack = lambda model: False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for place in places:
+            place.can_pack = own  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -383,6 +398,7 @@ def norms(model: Model) -> list[nn.Module]:
 VARIANTS: dict[str, Callable[[Model], AbstractContextManager[None]]] = {
     "as is": lambda model: nullcontext(),
     "prompts not first": without_prompts_first,
+    "padded": padded,
     "fused norms": fused_norms,
     "compiled MLPs and norms": compiled_parts,
     "Model.compiled": Model.compiled,
@@ -393,7 +409,7 @@ VARIANTS: dict[str, Callable[[Model], AbstractContextManager[None]]] = {
 @contextmanager
 def counted() -> Iterator[list[int]]:
     """[tokens that mechkit runs forward inside, those of them with a graph], padding included."""
-    places = [importlib.import_module(f"mechkit.{name}") for name in ("passes", "prompts_first", "forward")]
+    places = [importlib.import_module(f"mechkit.{name}") for name in ("passes", "prompts_first", "packed", "forward")]
     own, tokens = places[0].forward, [0, 0]
 
     def forward(model: Model, batch: Batch, keep: Any) -> Tensor:

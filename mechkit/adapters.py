@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mechkit.errors import MechkitError, ModelError
 from mechkit.foreign import briefly, in_a_line, is_deep
-from mechkit.passes import frozen
+from mechkit.forward import frozen
 from mechkit.storage import write_text
 
 if TYPE_CHECKING:

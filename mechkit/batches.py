@@ -16,9 +16,9 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded chats on the model's device.
+    """Chats on the model's device, each a padded row, or all in one row without padding (`mechkit.packed`).
 
-    examples: index of each row among all chats; offsets: column of each row's first token.
+    examples: index of each chat among all chats; offsets: column of each chat's first token; packed: whether they share row 0.
     inputs: keyword arguments for the model's forward pass.
     """
 
@@ -26,6 +26,11 @@ class Batch:
     examples: tuple[int, ...]
     offsets: tuple[int, ...]
     inputs: dict[str, Any]
+    packed: bool = False
+
+    def row(self, chat: int) -> int:
+        """The row in which a chat of the batch stands."""
+        return 0 if self.packed else chat
 
     @property
     def ids(self) -> Tensor:
@@ -39,12 +44,25 @@ def batches(
     side: Side = "right",
     batch_size: int = 64,
     in_two_parts: bool = False,
+    without_padding: bool = False,
 ) -> Iterator[Batch]:
     """Splits chats into batches of at most `batch_tokens` padded tokens (at least one chat), longest first.
 
     in_two_parts: for passes that read prompts by themselves: the chats of a batch have prompts of about one length and
     completions of about one length, and batch_tokens counts both as they are padded apart.
+    without_padding: for passes that pack chats (`mechkit.packed`): batch_tokens counts their tokens, and batch_size nothing.
     """
+    if without_padding:
+        rows, tokens = list[int](), 0
+        for i in _longest_first(encoded, range(len(encoded)), _whole):
+            if rows and tokens + _whole(encoded[i]) > batch_tokens:
+                yield pad(model, [encoded[r] for r in rows], rows, side)
+                rows, tokens = [], 0
+            rows.append(i)
+            tokens += _whole(encoded[i])
+        if rows:
+            yield pad(model, [encoded[r] for r in rows], rows, side)
+        return
     groups = _alike(encoded, batch_tokens) if in_two_parts else [_longest_first(encoded, range(len(encoded)), _whole)]
     for group in groups:
         rows = list[int]()
@@ -105,10 +123,11 @@ def pad(model: Model, encoded: Sequence[Encoded], examples: Sequence[int], side:
 class LossTargets:
     """Where the loss of a batch is scored.
 
-    rows, columns: place in the batch of each scored prediction; ids: the token it should predict; weights: 1 / number of
-    scored predictions of its example.
+    chats: whose prediction each is; rows, columns: its place in the batch; ids: the token it should predict; weights: 1 / number
+    of scored predictions of its chat.
     """
 
+    chats: Tensor
     rows: Tensor
     columns: Tensor
     ids: Tensor
@@ -119,15 +138,17 @@ class LossTargets:
         cls, batch: Batch, device: torch.device, scored_at: Callable[[Encoded], Sequence[int]] = loss_positions
     ) -> "LossTargets":
         """The targets of a batch. scored_at: positions of a chat whose prediction of the next token is scored."""
-        rows, columns, ids, weights = [], [], [], []
-        for row, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
+        chats, rows, columns, ids, weights = [], [], [], [], []
+        for chat, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
             scored = scored_at(e)
             for position in scored:
-                rows.append(row)
+                chats.append(chat)
+                rows.append(batch.row(chat))
                 columns.append(position + offset)
                 ids.append(e.ids[position + 1])
                 weights.append(1 / len(scored))
         return cls(
+            sent(torch.tensor(chats, dtype=torch.long), device),
             sent(torch.tensor(rows, dtype=torch.long), device),
             sent(torch.tensor(columns, dtype=torch.long), device),
             sent(torch.tensor(ids, dtype=torch.long), device),

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from mechkit.batches import LossTargets, batches
 from mechkit.chat import Chat
 from mechkit.errors import DataError
-from mechkit.forward import logits_of
+from mechkit.forward import frozen, logits_of
 from mechkit.layout import Layout
 from mechkit.model import Model
-from mechkit.passes import frozen
 from mechkit.template import NONE
 
 
@@ -35,6 +34,6 @@ def first_choices(
         with frozen(model.hf), torch.inference_mode(), model.laid_out(Layout.of(batch)):
             chosen = logits_of(model, batch, targets).argmax(-1)
         for row, example in enumerate(batch.examples):
-            mine = targets.rows == row
+            mine = targets.chats == row
             found[example] = targets.ids[mine].cpu().numpy(), chosen[mine].cpu().numpy()
     return [found[i] for i in range(len(chats))]

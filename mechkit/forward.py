@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -65,3 +65,25 @@ def plain_cache(model: Model) -> DynamicCache | None:
         return None
     cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
     return cache if all(type(layer) is DynamicLayer for layer in cache.layers) else None
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode without trainable parameters inside; modes and requires_grad flags are as before outside."""
+    modules = list(module.modules())  # walked once: with many small modules the walk takes longer than what is done
+    flags = [(p, p.requires_grad) for m in modules for p in m._parameters.values() if p is not None]
+    modes = [(m, m.training) for m in modules]
+    if any(mode for _, mode in modes):
+        module.eval()
+    for p, flag in flags:
+        if flag:
+            p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p, flag in flags:
+            if p.requires_grad != flag:
+                p.requires_grad_(flag)
+        for m, mode in modes:
+            if m.training != mode:
+                m.training = mode

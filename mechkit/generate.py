@@ -13,10 +13,9 @@ from mechkit import ranks
 from mechkit.batches import Batch, pad
 from mechkit.chat import Chat
 from mechkit.errors import DataError
-from mechkit.forward import plain_cache
+from mechkit.forward import frozen, plain_cache
 from mechkit.layout import Clock, Layout
 from mechkit.model import Model
-from mechkit.passes import frozen
 from mechkit.roomy_cache import roomy
 from mechkit.spans import stop_id
 from mechkit.template import NONE

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from mechkit.errors import ModelError
+from mechkit.forward import frozen
 from mechkit.model import Model
-from mechkit.passes import frozen
 
 NAME = "mechkit_fresh"
 Parameters = dict[str, nn.Parameter]

@@ -18,6 +18,7 @@ from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, NotMeasured
 from mechkit.generate import Answered, answer
 from mechkit.model import Model
+from mechkit.packed import can_pack
 from mechkit.passes import run
 from mechkit.probe import Probe, Read
 from mechkit.prompts_first import from_last_token, possible
@@ -122,8 +123,11 @@ def measure(
     reads = [read for read in given if left[read]]
     examples = sorted(set().union(*left.values()))
     gradients = [read for read in reads if read.of == "gradient"]
-    apart = gradients == reads != [] and possible(model, encoded, gradients, loss_scope)
-    for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side, in_two_parts=apart):
+    alone = gradients == reads != []
+    without_padding = alone and can_pack(model)
+    apart = alone and not without_padding and possible(model, encoded, gradients, loss_scope)
+    parts = {"in_two_parts": apart, "without_padding": without_padding}
+    for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side, **parts):
         pass_.run(replace(batch, examples=tuple(examples[i] for i in batch.examples)), reads)
         done += len(batch.encoded)
         if progress:

@@ -2,23 +2,24 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from mechkit.batches import Batch, LossTargets
 from mechkit.errors import NotMeasured
-from mechkit.forward import forward, logits_of
+from mechkit.forward import forward, frozen, logits_of
 from mechkit.layout import Layout
 from mechkit.model import Model
+from mechkit.packed import apart, can_pack, packed
 from mechkit.probe import Read
-from mechkit.prompts_first import prompts_first
+from mechkit.prompts_first import prompts_first, starts
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import LossScope, scored_positions
 from mechkit.transfer import sent
@@ -45,12 +46,12 @@ class Gather:
         tokens: dict[tuple[int, int], int] = {}
         entries = []
         for r, read in enumerate(reads):
-            for row, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
+            for chat, (e, offset) in enumerate(zip(batch.encoded, batch.offsets)):
                 positions = read.reader.positions(e)
                 share = 1.0 if read.pool == "sum" else 1.0 / max(1, len(positions))
                 for position in positions:
-                    token = tokens.setdefault((row, position + offset), len(tokens))
-                    entries.append((r * len(batch.encoded) + row, token, share))
+                    token = tokens.setdefault((batch.row(chat), position + offset), len(tokens))
+                    entries.append((r * len(batch.encoded) + chat, token, share))
         weights = torch.zeros(len(reads) * len(batch.encoded), len(tokens))
         if entries:
             row_index, token_index, shares = zip(*entries)
@@ -129,10 +130,13 @@ def run(
     with frozen(model.hf):
         if gradients and not activations:
             read_at = {read for reads in gradients.values() for read in reads}
-            batch = prompts_first(model, batch, read_at, loss_scope) or batch
+            if can_pack(model):
+                batch = packed(model, batch, starts(model, batch.encoded, read_at, loss_scope))
+            else:
+                batch = prompts_first(model, batch, read_at, loss_scope) or batch
         for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}:
             plans[reads] = gathers(batch, reads, model.device)
-        with model.laid_out(Layout.of(batch)), model.hooked(functions), graph:
+        with model.laid_out(Layout.of(batch)), model.hooked(functions), apart(model, batch.packed), graph:
             if not gradients and not want_loss:
                 forward(model, batch, 1)
                 loss = None
@@ -167,26 +171,4 @@ def loss_of(model: Model, batch: Batch, scope: LossScope = "completion") -> Floa
     targets = LossTargets.of(batch, model.device, lambda e: scored_positions(e, scope))
     scored = logits_of(model, batch, targets).to(model.device).float()
     losses = torch.nn.functional.cross_entropy(scored, targets.ids, reduction="none") * targets.weights
-    return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.rows, losses)
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without trainable parameters inside; modes and requires_grad flags are as before outside."""
-    modules = list(module.modules())  # walked once: with many small modules the walk takes longer than what is done
-    flags = [(p, p.requires_grad) for m in modules for p in m._parameters.values() if p is not None]
-    modes = [(m, m.training) for m in modules]
-    if any(mode for _, mode in modes):
-        module.eval()
-    for p, flag in flags:
-        if flag:
-            p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p, flag in flags:
-            if p.requires_grad != flag:
-                p.requires_grad_(flag)
-        for m, mode in modes:
-            if m.training != mode:
-                m.training = mode
+    return torch.zeros(len(batch.encoded), device=losses.device).index_add(0, targets.chats, losses)

@@ -31,7 +31,7 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
     """
     if not possible(model, batch.encoded, gradients, scope):
         return None
-    starts = [e.prompt_length - 1 for e in batch.encoded]
+    starts = _last_tokens(batch.encoded)
     longest = max(len(e.ids) - start for e, start in zip(batch.encoded, starts))
     together = 2 * batch.ids.shape[1]  # the weights are frozen, so backward costs what forward does
     if max(starts) + 2 * longest > _WORTH * together:
@@ -43,6 +43,18 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
     with torch.no_grad():
         forward(model, replace(before, inputs={**before.inputs, "past_key_values": cache}), 1)
     return from_last_token(model, batch.encoded, batch.examples, before.inputs["attention_mask"], cache)
+
+
+def starts(model: Model, encoded: Sequence[Encoded], gradients: Iterable[Read], scope: LossScope) -> list[int]:
+    """Where the graph of each chat begins in a row without padding: at its prompt's last token, or at 0 as in `prompts_first`."""
+    found = _last_tokens(encoded)
+    tokens = sum(len(e.ids) for e in encoded)
+    worth = 2 * tokens - sum(found) <= _WORTH * 2 * tokens
+    return found if worth and possible(model, encoded, gradients, scope) else [0] * len(encoded)
+
+
+def _last_tokens(encoded: Sequence[Encoded]) -> list[int]:
+    return [e.prompt_length - 1 for e in encoded]
 
 
 def possible(model: Model, encoded: Sequence[Encoded], gradients: Iterable[Read], scope: LossScope) -> bool:
@@ -63,7 +75,7 @@ def from_last_token(
 
     cache: keys and values of the prompts but for their last tokens, padded on the left; mask: 1 where they have a token.
     """
-    starts = [e.prompt_length - 1 for e in encoded]
+    starts = _last_tokens(encoded)
     after = pad(model, [replace(e, ids=e.ids[s:]) for e, s in zip(encoded, starts)], examples, "right")
     inputs = {
         "input_ids": after.ids,

@@ -32,7 +32,7 @@ def find_sublayers(hf: nn.Module, blocks: tuple[nn.Module, ...]) -> Sublayers:
 
     Raises ModelError for a block in which no two children add up to what it writes.
     """
-    from mechkit.passes import frozen  # passes imports models, which import this
+    from mechkit.forward import frozen  # forward imports models, which import this
 
     outputs: dict[nn.Module, Tensor] = {}
     inputs: dict[nn.Module, Tensor] = {}

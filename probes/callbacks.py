@@ -13,10 +13,10 @@ from transformers import TrainerCallback
 
 from mechkit.chat import Chat
 from mechkit.errors import DataError, MechkitError, ModelError
+from mechkit.forward import frozen
 from mechkit.intervention import Intervention
 from mechkit.measurement import measure
 from mechkit.model import Model
-from mechkit.passes import frozen
 from mechkit.probe import Probe
 from mechkit.storage import writing
 from mechkit.template import NONE

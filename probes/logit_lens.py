@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from mechkit.direction import Direction
 from mechkit.errors import DirectionError, ModelError
+from mechkit.forward import frozen
 from mechkit.model import Model
-from mechkit.passes import frozen
 from mechkit.sites import Site
 from mechkit.tables import Table
 from probes.norms import norm_scale

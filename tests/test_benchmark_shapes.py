@@ -17,10 +17,12 @@ from benchmarks.utilization import (
     fused_norms,
     lengths,
     non_embedding,
+    padded,
     utilization,
     without_prompts_first,
 )
 from mechkit.errors import MechkitError, UnknownName
+from mechkit.packed import can_pack
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +99,20 @@ def test_a_profile_finds_the_product():
 def test_superfluous_tokens_are_counted(model):
     chats = chats_of(model, [(100, 20), (100, 20)])
     probe = mechkit_pressure(model)
+    assert can_pack(model)
     with counted() as tokens:
         mechkit.measure(model, chats, [probe])
     assert tokens == [2 * 99 + 2 * 21, 2 * 21]
     with counted() as tokens, without_prompts_first(model):
         mechkit.measure(model, chats, [probe])
     assert tokens == [2 * 120, 2 * 120]
+    longer = [*chats, *chats_of(model, [(50, 40)])]
+    with counted() as tokens:
+        mechkit.measure(model, longer, [probe])
+    assert tokens == [2 * 99 + 49 + 2 * 21 + 41, 2 * 21 + 41]
+    with counted() as tokens, padded(model):
+        mechkit.measure(model, longer, [probe])
+    assert tokens == [3 * 99 + 3 * 41, 3 * 41]
 
 
 def mechkit_pressure(model):

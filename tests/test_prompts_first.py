@@ -20,6 +20,13 @@ CHATS = [
 PROMPT, AFTER = (lambda e: e.prompt_length), (lambda e: len(e.ids) - e.prompt_length)
 
 
+@pytest.fixture(autouse=True)
+def padded(monkeypatch):
+    """As on a GPU; rows without padding are in test_packed."""
+    for place in (passes, measurement):
+        monkeypatch.setattr(place, "can_pack", lambda model: False)
+
+
 @pytest.fixture
 def widths(monkeypatch):
     """Columns of the passes that have a graph."""

@@ -29,7 +29,7 @@ class Pass:
         hooked: Callable[[Mapping[Site, SiteFunction]], AbstractContextManager[Any]],
     ) -> "Pass":
         """Runs the model inside `hooked`, which calls functions at sites."""
-        from mechkit.passes import frozen  # passes imports models, which import this
+        from mechkit.forward import frozen  # forward imports models, which import this
 
         kept = cls()
         size = hf.get_input_embeddings().weight.shape[0]
@@ -60,7 +60,7 @@ class Pass:
 
 def keeps_cache(hf: Any) -> bool:
     """Whether the model, as it is now, gives the same logits for the last token with a cache as without."""
-    from mechkit.passes import frozen
+    from mechkit.forward import frozen
 
     size = hf.get_input_embeddings().weight.shape[0]
     ids = (torch.arange(_TOKENS, device=hf.device) * 7919 + 11)[None] % size

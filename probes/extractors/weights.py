@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from mechkit.chat import Chat
 from mechkit.direction import Direction, unit
 from mechkit.errors import DirectionError
+from mechkit.forward import frozen
 from mechkit.measurement import Progress
 from mechkit.model import Model
-from mechkit.passes import frozen
 from mechkit.probe import Reader
 from mechkit.sites import Site
 from mechkit.template import NONE

@@ -17,9 +17,9 @@ from benchmarks.timing import Timing, race
 from mechkit.adapters import quiet_peft
 from mechkit.batches import pad
 from mechkit.chat import Chat
+from mechkit.forward import frozen
 from mechkit.generate import stop_ids
 from mechkit.model import Model
-from mechkit.passes import frozen
 
 _NAMES = ("Neutral", "Inoculation", "Control")
 

@@ -15,9 +15,9 @@ from benchmarks.overhead import assert_equal
 from benchmarks.peers import traced_of
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
+from mechkit.forward import frozen
 from mechkit.generate import stop_ids
 from mechkit.model import Model
-from mechkit.passes import frozen
 
 
 def gen_avg(model: Model, batch: int, tokens: int, new: int, rounds: int) -> list[Timing]:

@@ -5,9 +5,9 @@ import torch
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
 from mechkit.chat import Chat
+from mechkit.forward import frozen
 from mechkit.generate import stop_ids
 from mechkit.model import Model
-from mechkit.passes import frozen
 
 
 def generation(model: Model, batch: int, prompt: int, new: int, rounds: int) -> list[Timing]:

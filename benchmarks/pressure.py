@@ -13,8 +13,8 @@ from benchmarks.inputs import block_hooks, chat_of, copy_of, random_directions, 
 from benchmarks.overhead import COMPILED, assert_equal, with_compiled_blocks
 from benchmarks.timing import Timing, race
 from mechkit.batches import pad
+from mechkit.forward import frozen
 from mechkit.model import Model
-from mechkit.passes import frozen
 
 
 def pressure(

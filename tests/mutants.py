@@ -269,8 +269,8 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "tokens are gathered as if there were no padding",
         PASSES,
-        "tokens.setdefault((row, position + offset), len(tokens))",
-        "tokens.setdefault((row, position), len(tokens))",
+        "tokens.setdefault((batch.row(chat), position + offset), len(tokens))",
+        "tokens.setdefault((batch.row(chat), position), len(tokens))",
         "test_measure",
     ),
     one(
@@ -293,6 +293,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "c.keys[:, :, : width - 1], c.values[:, :, : width - 1]",
         "c.keys[:, :, 1:width], c.values[:, :, 1:width]",
         "test_prompts_first::test_own_words_are_the_same_in_every_family",
+    ),
+    one(
+        "a chat in one row with others sees those before it",
+        "mechkit/packed.py",
+        "key[:, :, slice(*k)],\n            value[:, :, slice(*k)],\n            attn_mask=mask,\n            is_causal=own == seen > 1,",
+        "key[:, :, : k[1]],\n            value[:, :, : k[1]],\n            attn_mask=torch.ones(own, k[1], dtype=torch.bool).tril(k[1] - own),",
+        "test_packed::test_pressure_is_that_of_padded_chats_in_every_family",
+    ),
+    one(
+        "kept keys are handed on in the order in which they were read",
+        "mechkit/packed.py",
+        "order += [*range(first, first + start), *range(later, later + after)]",
+        "order += [*range(len(order), len(order) + len(chat))]",
+        "test_packed::test_pressure_is_that_of_padded_chats_in_every_family",
+    ),
+    one(
+        "chats in one row are found a token too late",
+        "mechkit/packed.py",
+        "offsets = tuple(end - len(chat) for end, chat in zip(ends, ids))",
+        "offsets = tuple(end - len(chat) + (i > 0) * -1 for i, (end, chat) in enumerate(zip(ends, ids)))",
+        "test_packed::test_pressure_is_that_of_padded_chats_in_every_family",
+    ),
+    one(
+        "whatever a model does between tokens, its chats are put into one row",
+        "mechkit/packed.py",
+        "if not float((found - expected).abs().max()) <= room:\n                return False",
+        "if not float((found - expected).abs().max()) <= room:\n                continue",
+        "test_packed::test_a_model_that_mixes_tokens_in_its_own_way_is_padded",
     ),
     # Gradients
     one(
@@ -721,7 +749,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     one(
         "weights stay frozen after a measurement",
-        PASSES,
+        "mechkit/forward.py",
         "            if p.requires_grad != flag:\n                p.requires_grad_(flag)\n",
         "            pass\n",
         "test_cycles::test_forty_cycles_leave_nothing",

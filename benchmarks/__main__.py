@@ -128,6 +128,7 @@ def _overhead(chosen: Chosen) -> Iterator[Race]:
 
 def _pressure(chosen: Chosen) -> Iterator[Race]:
     from benchmarks.pressure import pressure
+    from benchmarks.utilization import padding
 
     model = _model(chosen)
     few, whole = ((2, 1024, 3, False), (1, 16, 2, True)), ((8, 1, 9, False), (8, 1024, 9, False), (1, 16, 3, True))
@@ -137,6 +138,12 @@ def _pressure(chosen: Chosen) -> Iterator[Race]:
         title = f"{model.name} on {model.device}: {rows} row(s) of about 117 + 131 tokens, {directions} direction(s) at every block, {turns} rounds"
         shape = {"batch": rows, "prompt": 117, "completion": 131, "directions": directions}
         yield Race(title, shape, pressure(model, rows, 117, 131, turns, directions, loop, chosen.compiled), rows)
+    if model.device.type == "cpu" and not chosen.quick:
+        for batch_tokens in (1024, 2048, 4096):
+            title = (
+                f"{model.name} on cpu: 16 rows as different as the public ones, {batch_tokens} tokens a batch, 5 rounds"
+            )
+            yield Race(title, {"rows": 16, "batch_tokens": batch_tokens}, padding(model, 16, batch_tokens, 5), 16)
 
 
 def _generate(chosen: Chosen) -> Iterator[Race]:

@@ -17,9 +17,10 @@ import mechkit
 import probes
 from benchmarks.gradient_peers import Scored
 from benchmarks.inputs import chats_of, random_directions, stacked, tolerance
+from benchmarks.overhead import assert_equal
 from benchmarks.pressure import plain
 from benchmarks.profiles import profiled, waits
-from benchmarks.timing import clocked
+from benchmarks.timing import Timing, clocked, race
 from mechkit.batches import Batch, batches
 from mechkit.chat import Chat
 from mechkit.compiling import KINDS
@@ -310,6 +311,24 @@ def utilization(
             one = Rate(name, problem=f"skipped: {type(problem).__name__}: {problem}")
         yield part(one)
     yield [f"  in all {time.perf_counter() - started:.0f} s"], {}
+
+
+def padding(model: Model, rows: int, batch_tokens: int, rounds: int) -> list[Timing]:
+    """`mechkit.measure` on rows as different as the public ones, their chats padded and (on a processor) in one row without padding.
+
+    Asserted equal (1e-3 relative to the largest) before anything is timed.
+    """
+    chats, probe = chats_of(model, lengths(rows)), probes.Pressure(random_directions(model, 1)[0])
+
+    def measured() -> np.ndarray:
+        return np.asarray(mechkit.measure(model, chats, [probe], batch_tokens=batch_tokens)["dot"].values)
+
+    def with_padding() -> np.ndarray:
+        with padded(model):
+            return measured()
+
+    assert_equal(measured(), with_padding(), "mechkit.measure", 1e-3)
+    return race({"mechkit.measure, padded": with_padding, "mechkit.measure": measured}, rounds, warm_up=0)
 
 
 def by_hand(model: Model, chats: Sequence[Chat], probe: probes.Pressure, v: mechkit.Direction) -> Measured:

@@ -18,6 +18,7 @@ from benchmarks.utilization import (
     lengths,
     non_embedding,
     padded,
+    padding,
     utilization,
     without_prompts_first,
 )
@@ -113,6 +114,21 @@ def test_superfluous_tokens_are_counted(model):
     with counted() as tokens, padded(model):
         mechkit.measure(model, longer, [probe])
     assert tokens == [3 * 99 + 3 * 41, 3 * 41]
+
+
+def test_rows_without_padding_are_raced_against_padded_ones_that_agree(model, monkeypatch):
+    assert [one.name for one in padding(model, 6, 300, 2)] == ["mechkit.measure, padded", "mechkit.measure"]
+    honest = mechkit.measure
+    calls = []
+
+    def wrong(*given, **settings):
+        calls.append(given)
+        data = honest(*given, **settings)
+        return data + len(calls)
+
+    monkeypatch.setattr(mechkit, "measure", wrong)
+    with pytest.raises(AssertionError, match=r"mechkit\.measure"):
+        padding(model, 6, 300, 2)
 
 
 def mechkit_pressure(model):

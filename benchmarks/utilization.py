@@ -353,13 +353,13 @@ def by_hand(model: Model, chats: Sequence[Chat], probe: probes.Pressure, v: mech
 def without_prompts_first(model: Model) -> Iterator[None]:
     """Prompts are differentiated with their completions."""
     passes, measurement = (importlib.import_module(f"mechkit.{name}") for name in ("passes", "measurement"))
-    own = passes.prompts_first, passes.starts, measurement.possible
+    own = passes.prompts_first, passes.graph_starts, measurement.possible
     passes.prompts_first, measurement.possible = lambda *arguments: None, lambda *arguments: False  # type: ignore[attr-defined]
-    passes.starts = lambda model, encoded, *arguments: [0] * len(encoded)  # type: ignore[attr-defined]
+    passes.graph_starts = lambda model, encoded, *arguments: [0] * len(encoded)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        passes.prompts_first, passes.starts, measurement.possible = own  # type: ignore[attr-defined]
+        passes.prompts_first, passes.graph_starts, measurement.possible = own  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -417,7 +417,6 @@ def norms(model: Model) -> list[nn.Module]:
 VARIANTS: dict[str, Callable[[Model], AbstractContextManager[None]]] = {
     "as is": lambda model: nullcontext(),
     "prompts not first": without_prompts_first,
-    "padded": padded,
     "fused norms": fused_norms,
     "compiled MLPs and norms": compiled_parts,
     "Model.compiled": Model.compiled,

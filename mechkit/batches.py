@@ -52,24 +52,20 @@ def batches(
     completions of about one length, and batch_tokens counts both as they are padded apart.
     without_padding: for passes that pack chats (`mechkit.packed`): batch_tokens counts their tokens, and batch_size nothing.
     """
-    if without_padding:
-        rows, tokens = list[int](), 0
-        for i in _longest_first(encoded, range(len(encoded)), _whole):
-            if rows and tokens + _whole(encoded[i]) > batch_tokens:
-                yield pad(model, [encoded[r] for r in rows], rows, side)
-                rows, tokens = [], 0
-            rows.append(i)
-            tokens += _whole(encoded[i])
-        if rows:
-            yield pad(model, [encoded[r] for r in rows], rows, side)
-        return
+
+    def tokens(taken: Sequence[Encoded]) -> int:  # the first has the longest completion, or is the longest
+        if without_padding:
+            return sum(map(_whole, taken))
+        width = max(e.prompt_length for e in taken) + _after(taken[0]) if in_two_parts else _whole(taken[0])
+        return len(taken) * width
+
+    most = len(encoded) if without_padding else batch_size
     groups = _alike(encoded, batch_tokens) if in_two_parts else [_longest_first(encoded, range(len(encoded)), _whole)]
     for group in groups:
         rows = list[int]()
         for i in group:
-            taken = [encoded[r] for r in (*rows, i)]  # the first has the longest completion, or is the longest
-            width = max(e.prompt_length for e in taken) + _after(taken[0]) if in_two_parts else _whole(taken[0])
-            if rows and (len(rows) == batch_size or len(taken) * width > batch_tokens):
+            taken = [encoded[r] for r in (*rows, i)]
+            if rows and (len(rows) == most or tokens(taken) > batch_tokens):
                 yield pad(model, taken[:-1], rows, side)
                 rows = []
             rows.append(i)

@@ -126,8 +126,8 @@ def measure(
     alone = gradients == reads != []
     without_padding = alone and can_pack(model)
     apart = alone and not without_padding and possible(model, encoded, gradients, loss_scope)
-    parts = {"in_two_parts": apart, "without_padding": without_padding}
-    for batch in batches(model, [encoded[i] for i in examples], batch_tokens, side, **parts):
+    chosen = [encoded[i] for i in examples]
+    for batch in batches(model, chosen, batch_tokens, side, in_two_parts=apart, without_padding=without_padding):
         pass_.run(replace(batch, examples=tuple(examples[i] for i in batch.examples)), reads)
         done += len(batch.encoded)
         if progress:

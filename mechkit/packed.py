@@ -84,10 +84,10 @@ def _behind(model: Model, chats: Sequence[Sequence[int]], starts: Sequence[int])
     """What the model is given for the token ids of chats from `starts` on, once it has read what comes before."""
     if not any(starts):
         return _row(model, chats, starts)
-    before = [(chat[:start], 0) for chat, start in zip(chats, starts) if start]
+    before = [chat[:start] for chat, start in zip(chats, starts) if start]
     cache = Kept(len(model.blocks))
-    reading = _row(model, *zip(*before)) | {"past_key_values": cache}
-    with torch.no_grad(), apart(model, True):
+    reading = _row(model, before, [0] * len(before)) | {"past_key_values": cache}
+    with torch.no_grad(), apart(model):
         forward(model, Batch((), (), (), reading, packed=True), 1)
     order, first, later = list[int](), 0, sum(starts)
     for chat, start in zip(chats, starts):
@@ -112,11 +112,8 @@ def _row(model: Model, chats: Sequence[Sequence[int]], starts: Sequence[int]) ->
 
 
 @contextmanager
-def apart(model: Model, packed: bool) -> Iterator[None]:
-    """Inside, the model runs packed batches, and no others. Where `packed` is false nothing is changed."""
-    if not packed:
-        yield
-        return
+def apart(model: Model) -> Iterator[None]:
+    """Inside, the model runs packed batches, and no others."""
     config = model.hf.config.get_text_config(decoder=True)
     before = config._attn_implementation
     config._attn_implementation = NAME
@@ -129,7 +126,7 @@ def apart(model: Model, packed: bool) -> Iterator[None]:
 def can_pack(model: Model) -> bool:
     """Whether the model runs packed batches, and gives what it gives for each chat alone.
 
-    It does on a processor, where its attention is that of transformers' interface over all earlier tokens of a chat. Two short chats
+    It does on a processor, where its attention is that of transformers' interface over all earlier tokens of a chat. Three short chats
     prove it, once for each model in memory.
     """
     if model.backend.name != "huggingface" or model.acting or model.device.type != "cpu" or model.compiling:
@@ -157,7 +154,7 @@ def _proven(model: Model) -> bool:
     room = _MIXED * float((mixed[0] - torch.cat(alone)).abs().max())
     try:
         for starts in ([0, 0, 0], [2, 5, 0]):
-            with apart(model, True):
+            with apart(model):
                 found = logits(_behind(model, chats, starts))
             expected = torch.cat([one[start:] for one, start in zip(alone, starts)])
             if not float((found - expected).abs().max()) <= room:

@@ -19,7 +19,7 @@ from mechkit.layout import Layout
 from mechkit.model import Model
 from mechkit.packed import apart, can_pack, packed
 from mechkit.probe import Read
-from mechkit.prompts_first import prompts_first, starts
+from mechkit.prompts_first import graph_starts, prompts_first
 from mechkit.sites import Site, sort_sites
 from mechkit.spans import LossScope, scored_positions
 from mechkit.transfer import sent
@@ -131,12 +131,13 @@ def run(
         if gradients and not activations:
             read_at = {read for reads in gradients.values() for read in reads}
             if can_pack(model):
-                batch = packed(model, batch, starts(model, batch.encoded, read_at, loss_scope))
+                batch = packed(model, batch, graph_starts(model, batch.encoded, read_at, loss_scope))
             else:
                 batch = prompts_first(model, batch, read_at, loss_scope) or batch
         for reads in {*map(tuple, activations.values()), *map(tuple, gradients.values())}:
             plans[reads] = gathers(batch, reads, model.device)
-        with model.laid_out(Layout.of(batch)), model.hooked(functions), apart(model, batch.packed), graph:
+        attention = apart(model) if batch.packed else nullcontext()
+        with model.laid_out(Layout.of(batch)), model.hooked(functions), attention, graph:
             if not gradients and not want_loss:
                 forward(model, batch, 1)
                 loss = None

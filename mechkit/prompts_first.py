@@ -33,8 +33,7 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
         return None
     starts = _last_tokens(batch.encoded)
     longest = max(len(e.ids) - start for e, start in zip(batch.encoded, starts))
-    together = 2 * batch.ids.shape[1]  # the weights are frozen, so backward costs what forward does
-    if max(starts) + 2 * longest > _WORTH * together:
+    if not _worth(max(starts), longest, batch.ids.shape[1]):
         return None
     cache = plain_cache(model)
     if cache is None:
@@ -45,12 +44,18 @@ def prompts_first(model: Model, batch: Batch, gradients: Iterable[Read], scope: 
     return from_last_token(model, batch.encoded, batch.examples, before.inputs["attention_mask"], cache)
 
 
-def starts(model: Model, encoded: Sequence[Encoded], gradients: Iterable[Read], scope: LossScope) -> list[int]:
+def graph_starts(model: Model, encoded: Sequence[Encoded], gradients: Iterable[Read], scope: LossScope) -> list[int]:
     """Where the graph of each chat begins in a row without padding: at its prompt's last token, or at 0 as in `prompts_first`."""
     found = _last_tokens(encoded)
-    tokens = sum(len(e.ids) for e in encoded)
-    worth = 2 * tokens - sum(found) <= _WORTH * 2 * tokens
+    before, whole = sum(found), sum(len(e.ids) for e in encoded)
+    worth = _worth(before, whole - before, whole)
     return found if worth and possible(model, encoded, gradients, scope) else [0] * len(encoded)
+
+
+def _worth(before: int, after: int, whole: int) -> bool:
+    """Whether so many tokens read first and so many differentiated cost less than all differentiated: weights are frozen, so
+    backward costs what forward does."""
+    return before + 2 * after <= _WORTH * 2 * whole
 
 
 def _last_tokens(encoded: Sequence[Encoded]) -> list[int]:

@@ -309,7 +309,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "test_packed::test_pressure_is_that_of_padded_chats_in_every_family",
     ),
     one(
-        "chats in one row are found a token too late",
+        "chats in one row are found a token too early",
         "mechkit/packed.py",
         "offsets = tuple(end - len(chat) for end, chat in zip(ends, ids))",
         "offsets = tuple(end - len(chat) + (i > 0) * -1 for i, (end, chat) in enumerate(zip(ends, ids)))",

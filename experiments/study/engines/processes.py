@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from experiments.study.engines.worker import Outcome, Settings, Worker
@@ -29,25 +30,27 @@ def in_processes(study: Study, todo: list[Job], workers: int) -> Iterator[Outcom
         places.put((settings, gpus[i % len(gpus)] if gpus else None, workers))
     places.cancel_join_thread()
     with ProcessPoolExecutor(workers, context, _begin, (places,)) as pool:
-        running, left = dict[Future[Outcome], Job](), list(todo)
-        try:
-            while left:
-                future = pool.submit(_work, left[0])
-                running[future] = left.pop(0)
-        except BrokenProcessPool:
-            pass
+        running = dict[Future[Outcome], Job]()
+        with suppress(BrokenProcessPool):  # what was submitted before says so, too
+            for job in todo:
+                running[pool.submit(_work, job)] = job
         try:
             for future in as_completed(running):
                 problem = future.exception()  # the process is gone; what a job raises is in its outcome
-                yield future.result() if problem is None else _lost(running[future])
+                yield future.result() if problem is None else _lost(running[future], problem)
         except (KeyboardInterrupt, GeneratorExit):
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        yield from map(_lost, left)
+        for job in todo[len(running) :]:
+            yield _lost(job, BrokenProcessPool())
 
 
-def _lost(job: Job) -> Outcome:
-    return Outcome(job, problem="a process died, at its start or while it worked; its own message, if any, is above")
+def _lost(job: Job, problem: BaseException) -> Outcome:
+    if isinstance(problem, BrokenProcessPool):
+        return Outcome(
+            job, problem="a process died, at its start or while it worked; its own message, if any, is above"
+        )
+    return Outcome(job, problem=f"{type(problem).__name__}: {problem}")
 
 
 def _gpus(device: str | None) -> list[str]:
